@@ -1,0 +1,252 @@
+"""Reading checkpoints safely and matching them strictly.
+
+mmengine loads checkpoints with ``strict=False`` and only logs what did not match; a
+backbone then trains from scratch unnoticed. Here a mismatch is an error.
+"""
+
+import pickle
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from mmengine.logging import HistoryBuffer, print_log
+from torch import Tensor, nn
+
+# What a training checkpoint of mmengine holds beside tensors: loss histories, numpy arrays.
+_HISTORY_GLOBALS = {
+    'mmengine.logging.history_buffer.HistoryBuffer',
+    'numpy.ndarray',
+    'numpy.dtype',
+    '_codecs.encode',
+    *(
+        f'numpy.{core}.multiarray.{name}'
+        for core in ('core', '_core')
+        for name in ('_reconstruct', 'scalar')
+    ),
+}
+
+# Parameters that tell one attention from another.
+_ATTENTION_SIGNATURES = {
+    'conv_h': 'CoordinateAttention',
+    'conv_w': 'CoordinateAttention',
+    'conv_spatial': 'CBAM',
+    'conv_reduce': 'SqueezeExcitation',
+}
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint that cannot be read, or that does not fit the model."""
+
+
+def _history_method(owner: type, name: str) -> Callable:
+    """Stands in for ``getattr``, by which a HistoryBuffer refers to its public methods."""
+    if owner is HistoryBuffer and not name.startswith('_'):
+        return getattr(owner, name)
+    raise pickle.UnpicklingError(f'GLOBAL getattr({owner}, {name!r}) is not allowed')
+
+
+class _AllowListUnpickler(pickle.Unpickler):
+    """What ``torch.serialization.safe_globals`` does, for torch before 2.6."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        from torch._weights_only_unpickler import _get_allowed_globals
+
+        path = f'{module}.{name}'
+        if path in ('builtins.getattr', '__builtin__.getattr'):
+            return _history_method
+        if path in _get_allowed_globals() or path in _HISTORY_GLOBALS:
+            return super().find_class(module, name)
+        raise pickle.UnpicklingError(f'GLOBAL {path} is not allowed')
+
+    @classmethod
+    def as_pickle_module(cls) -> SimpleNamespace:
+        return SimpleNamespace(
+            __name__='pickle',
+            Unpickler=cls,
+            load=lambda file, **options: cls(file, **options).load(),
+        )
+
+
+def _history_classes() -> list:
+    import codecs
+
+    import numpy as np
+
+    reconstruct, _ = np.array([0]).__reduce__()[:2]
+    scalar = np.float64(0).__reduce__()[0]
+    dtypes = {type(np.dtype(kind)) for kind in ('f4', 'f8', 'i4', 'i8', 'u1', '?')}
+    getattr_ = (_history_method, 'builtins.getattr')
+    return [
+        HistoryBuffer,
+        getattr_,
+        np.ndarray,
+        np.dtype,
+        reconstruct,
+        scalar,
+        codecs.encode,
+        *dtypes,
+    ]
+
+
+def load_file(path: str | Path, map_location: str = 'cpu') -> dict:
+    """Load a checkpoint without running code from it.
+
+    Args:
+        path (str | Path): A file written by ``torch.save``.
+        map_location (str): Device for its tensors.
+
+    Raises:
+        CheckpointError: If the file is missing, damaged, or holds other than tensors, plain
+            values and mmengine's loss histories.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f'{path}: no such checkpoint; check the path')
+    try:
+        checkpoint = _load_allowed(path, map_location)
+    # A damaged pickle fails in any way.
+    except Exception as error:
+        reason = str(error).rpartition('WeightsUnpickler error: ')[2].strip().split('\n')[0]
+        if refused := re.search(r'GLOBAL (\S+)', reason):
+            raise CheckpointError(
+                f'{path}: refused, it holds more than weights ({refused[1]}). Convert it where it '
+                'was made: keep the state_dict alone'
+            ) from error
+        raise CheckpointError(
+            f'{path}: not a readable checkpoint ({path.stat().st_size} bytes; {reason[:200]}). It '
+            'may be truncated: copy or download it again'
+        ) from error
+    if not isinstance(checkpoint, dict):
+        raise CheckpointError(
+            f'{path}: holds a {type(checkpoint).__name__}, not a dict of weights; save a state_dict'
+        )
+    return checkpoint
+
+
+def _load_allowed(path: Path, map_location: str) -> Any:
+    if hasattr(torch.serialization, 'get_unsafe_globals_in_checkpoint'):  # torch 2.6 or newer
+        with torch.serialization.safe_globals(_history_classes()):
+            return torch.load(path, map_location=map_location, weights_only=True)
+    module = _AllowListUnpickler.as_pickle_module()
+    return torch.load(path, map_location=map_location, pickle_module=module)
+
+
+def state_dict_of(checkpoint: Mapping) -> dict[str, Tensor]:
+    """The weights of a checkpoint, without ``state_dict`` wrapper or ``module.`` prefix."""
+    state = checkpoint.get('state_dict', checkpoint)
+    weights = {k.removeprefix('module.'): v for k, v in state.items() if isinstance(v, Tensor)}
+    if not weights:
+        raise CheckpointError(
+            f'no weights in the checkpoint: its keys are {sorted(checkpoint)[:5]}'
+        )
+    return weights
+
+
+def mismatches(
+    weights: Mapping[str, Tensor], model: nn.Module, ignore: tuple[str, ...] = ()
+) -> list[str]:
+    """One line for each key that is missing, unexpected, or of another shape; empty if none."""
+    wanted = {k: v for k, v in model.state_dict().items() if not k.startswith(ignore)}
+    weights = {k: v for k, v in weights.items() if not k.startswith(ignore)}
+    lines = [f'missing: {key}' for key in wanted if key not in weights]
+    lines += [f'unexpected: {key}' for key in weights if key not in wanted]
+    lines += [
+        f'shape: {key} is {tuple(weights[key].shape)} in the checkpoint, '
+        f'{tuple(wanted[key].shape)} in the model'
+        for key in wanted
+        if key in weights and weights[key].shape != wanted[key].shape
+    ]
+    return lines
+
+
+def require_match(
+    weights: Mapping[str, Tensor],
+    model: nn.Module,
+    source: str,
+    remedy: str,
+    ignore: tuple[str, ...] = (),
+) -> None:
+    """Raise a CheckpointError that says why, unless every tensor of both sides fits.
+
+    Keys that start with one of ``ignore`` need not.
+    """
+    lines = mismatches(weights, model, ignore)
+    if not lines:
+        return
+    shown = '\n  '.join(lines[:8])
+    more = f'\n  ... and {len(lines) - 8} more' if len(lines) > 8 else ''
+    reason = _diagnose(weights, model)
+    raise CheckpointError(
+        f'{source} does not fit the model: {reason}{len(lines)} tensors differ. {remedy}\n  '
+        f'{shown}{more}'
+    )
+
+
+def load_backbone(backbone: nn.Module, path: str | Path) -> None:
+    """Load the weights of a backbone, strictly, and log what was taken and what was left.
+
+    Left are only tensors of other parts (classifier, decode head, neck) and the 1280-channel
+    ``conv2`` where the backbone has none.
+
+    Args:
+        backbone (nn.Module): The backbone to fill.
+        path (str | Path): Checkpoint of a whole model (keys ``backbone.*``) or of the
+            backbone alone.
+
+    Raises:
+        CheckpointError: If the file cannot be read or does not fit.
+    """
+    weights = state_dict_of(load_file(path))
+    inside = {
+        k.removeprefix('backbone.'): v for k, v in weights.items() if k.startswith('backbone.')
+    }
+    own = inside or weights
+    names = {name for name, _ in backbone.named_children()}
+    left = [k for k in weights if inside and not k.startswith('backbone.')]
+    if 'conv2' not in names:
+        unused = [k for k in own if k.startswith('conv2.')]
+        own = {k: v for k, v in own.items() if k not in set(unused)}
+        left += unused
+    require_match(
+        own,
+        backbone,
+        source=f'Checkpoint {path}',
+        remedy='Give one that was pretrained with the same attention and width.',
+    )
+    backbone.load_state_dict(own)
+    parts = ', '.join(sorted({_part(k) for k in left})) or 'none'
+    print_log(
+        f'Loaded {len(own)} tensors of the backbone from {path}; left {len(left)} ({parts}).',
+        logger='current',
+    )
+
+
+def _part(key: str) -> str:
+    return key.removeprefix('backbone.').split('.')[0]
+
+
+def attention_of(keys: Iterable[str]) -> str:
+    """Name of the attention that a model's or a checkpoint's keys show, or ``'no attention'``."""
+    parts = {part for key in keys if '.attention.' in key for part in key.split('.')}
+    for signature, name in _ATTENTION_SIGNATURES.items():
+        if signature in parts:
+            return name
+    return 'no attention'
+
+
+def _diagnose(weights: Mapping[str, Tensor], model: nn.Module) -> str:
+    wanted = model.state_dict()
+    theirs, ours = attention_of(weights), attention_of(wanted)
+    if not set(weights) & set(wanted):
+        return 'no key in common, it is of another architecture or naming; '
+    if theirs != ours:
+        return f'it was trained with {theirs}, the model has {ours}; '
+    stem = next((k for k in wanted if k.endswith('conv1.conv.weight')), None)
+    if stem in weights and len(weights[stem]) != len(wanted[stem]):
+        return (
+            f'its width differs (stem of {len(weights[stem])} and {len(wanted[stem])} channels); '
+        )
+    return ''

@@ -1,0 +1,246 @@
+from collections.abc import Sequence
+
+from mmcv.cnn import ConvModule
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
+
+from mmca.checkpoint import load_backbone
+from mmca.models.backbones.dilation import conv_geometry, stages_for_output_stride
+from mmca.options import check_choice, suggest_options
+from mmca.registry import MODELS
+
+
+def scale_channels(channels: int, widen_factor: float, divisor: int = 8) -> int:
+    """Width-scaled channel count, MobileNetV2's rounding: to 8, never down by over 10%."""
+    scaled = channels * widen_factor
+    rounded = max(divisor, int(scaled + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * scaled else rounded
+
+
+class InvertedResidual(nn.Module):
+    """Inverted residual of MobileNetV2 (Sandler et al., CVPR 2018, Table 1).
+
+    The attention sits after the depthwise convolution and before the projection, as in
+    Fig. 3(a) of the CA paper.
+
+    Args:
+        in_channels (int): Channels of the input.
+        out_channels (int): Channels of the output.
+        stride (int): Stride of the depthwise convolution.
+        dilation (int): Dilation of the depthwise convolution.
+        expand_ratio (int): Hidden channels over ``in_channels``; 1 drops the expansion.
+        attention (dict | None): Config of the attention.
+        norm_cfg (dict): Normalisation.
+        act_cfg (dict): Activation.
+        with_cp (bool): Recompute the block in backward to save memory.
+
+    Shape:
+        Input (N, in_channels, H, W); output (N, out_channels, ceil(H / stride), ...).
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        stride: int,
+        dilation: int,
+        expand_ratio: int,
+        attention: dict | None,
+        norm_cfg: dict,
+        act_cfg: dict,
+        with_cp: bool,
+    ) -> None:
+        super().__init__()
+        hidden = in_channels * expand_ratio
+        self.with_cp = with_cp
+        self.has_shortcut = stride == 1 and in_channels == out_channels
+        if expand_ratio != 1:
+            self.expand_conv = ConvModule(
+                in_channels, hidden, 1, norm_cfg=norm_cfg, act_cfg=act_cfg
+            )
+        self.depthwise_conv = ConvModule(
+            hidden,
+            hidden,
+            3,
+            stride=stride,
+            padding=dilation,
+            dilation=dilation,
+            groups=hidden,
+            norm_cfg=norm_cfg,
+            act_cfg=act_cfg,
+        )
+        if attention is not None:
+            self.attention = MODELS.build(attention, default_args=dict(in_channels=hidden))
+        self.project_conv = ConvModule(hidden, out_channels, 1, norm_cfg=norm_cfg, act_cfg=None)
+
+    def _forward(self, x: Tensor) -> Tensor:
+        # Children are registered in the order in which they apply.
+        out = x
+        for layer in self.children():
+            out = layer(out)
+        return x + out if self.has_shortcut else out
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.with_cp and x.requires_grad:
+            return checkpoint(self._forward, x, use_reentrant=False)
+        return self._forward(x)
+
+
+@MODELS.register_module()
+@suggest_options
+class MobileNetV2(BaseModule):
+    """MobileNetV2 (Sandler et al., CVPR 2018, Table 2) with an attention in its blocks.
+
+    As in the CA authors' code, every inverted residual but the first, whose expand ratio
+    is 1, carries the attention. Without attention it computes what torchvision's
+    ``mobilenet_v2`` computes. Modules: ``conv1``, ``layer1`` ... ``layer7``, and ``conv2``,
+    the 1280-channel layer, which exists only if ``out_indices`` asks for it.
+
+    Args:
+        attention (dict | None): Config of the attention of each block, for example
+            ``dict(type='mmca.CoordinateAttention', reduction=32)``; it is built with the
+            block's hidden width as ``in_channels``. None for the plain network.
+        widen_factor (float): Width multiplier.
+        out_indices (Sequence[int]): Outputs, of 0-6 (``layer1``-``layer7``: 16, 24, 32, 64,
+            96, 160, 320 channels at width 1) and 7 (``conv2``: 1280 channels).
+        output_stride (int): 32, 16 or 8: input size over the size of the deepest features.
+            A removed stride dilates every later depthwise convolution (DeepLab's rule).
+        strides (Sequence[int] | None): Stride of each of the 7 layers, given together with
+            ``dilations`` in place of ``output_stride``.
+        dilations (Sequence[int] | None): Dilation of each of the 7 layers. The first block
+            of a layer keeps the dilation of the layer before it.
+        frozen_stages (int): Freeze the stem (0) and the layers up to this one; -1: nothing.
+        norm_eval (bool): Keep batch norm in eval mode while training.
+        with_cp (bool): Recompute blocks in backward to save memory.
+        norm_cfg (dict): Normalisation of the convolutions. To synchronise it across GPUs,
+            attention included, set ``sync_bn = 'torch'`` in the config.
+        act_cfg (dict): Activation of the convolutions.
+        pretrained (str | None): Checkpoint to start from: a classification or detection
+            model's, or a backbone's alone. Loading is strict and happens in
+            :meth:`init_weights`. ``init_cfg=dict(type='Pretrained', ...)`` means the same.
+        init_cfg (dict | list | None): Initialisation; default: Kaiming (fan out).
+
+    Shape:
+        Input (N, 3, H, W); output: a tuple with one (N, C_i, H_i, W_i) for each index.
+
+    Raises:
+        ValueError: If an option is out of range.
+    """
+
+    # expand ratio, channels, blocks, stride
+    arch_settings = (
+        (1, 16, 1, 1),
+        (6, 24, 2, 2),
+        (6, 32, 3, 2),
+        (6, 64, 4, 2),
+        (6, 96, 3, 1),
+        (6, 160, 3, 2),
+        (6, 320, 1, 1),
+    )
+
+    def __init__(
+        self,
+        attention: dict | None = None,
+        widen_factor: float = 1.0,
+        out_indices: Sequence[int] = (7,),
+        output_stride: int = 32,
+        strides: Sequence[int] | None = None,
+        dilations: Sequence[int] | None = None,
+        frozen_stages: int = -1,
+        norm_eval: bool = False,
+        with_cp: bool = False,
+        norm_cfg: dict = dict(type='BN'),
+        act_cfg: dict = dict(type='ReLU6'),
+        pretrained: str | None = None,
+        init_cfg: dict | list | None = None,
+    ) -> None:
+        if isinstance(init_cfg, dict) and init_cfg.get('type') == 'Pretrained':
+            # mmengine's own initialiser would skip keys that do not match.
+            pretrained, init_cfg = init_cfg['checkpoint'], None
+        if init_cfg is None:
+            init_cfg = [
+                dict(type='Kaiming', layer='Conv2d'),
+                dict(type='Constant', layer='_BatchNorm', val=1),
+            ]
+        super().__init__(init_cfg)
+        self._check(widen_factor, out_indices, frozen_stages)
+        self.out_indices = tuple(out_indices)
+        self.frozen_stages = frozen_stages
+        self.norm_eval = norm_eval
+        self.pretrained = pretrained
+
+        native = [stride for *_, stride in self.arch_settings]
+        if strides is None and dilations is None:
+            # The stem halves the size once more.
+            strides, dilations = stages_for_output_stride(native, output_stride, stem_stride=2)
+        elif strides is None or dilations is None or output_stride != 32:
+            raise ValueError(
+                'MobileNetV2: give output_stride alone, or strides and dilations together'
+            )
+        geometry = conv_geometry(strides, dilations, [row[2] for row in self.arch_settings])
+
+        conv = dict(norm_cfg=norm_cfg, act_cfg=act_cfg)
+        channels = scale_channels(32, widen_factor)
+        self.conv1 = ConvModule(3, channels, 3, stride=2, padding=1, **conv)
+        self.layers = []
+        for i, (expand_ratio, width, _, _) in enumerate(self.arch_settings):
+            blocks = []
+            for stride, dilation in geometry[i]:
+                out_channels = scale_channels(width, widen_factor)
+                blocks.append(
+                    InvertedResidual(
+                        channels,
+                        out_channels,
+                        stride,
+                        dilation,
+                        expand_ratio,
+                        attention if expand_ratio != 1 else None,
+                        with_cp=with_cp,
+                        **conv,
+                    )
+                )
+                channels = out_channels
+            self.layers.append(f'layer{i + 1}')
+            self.add_module(self.layers[-1], nn.Sequential(*blocks))
+        if 7 in self.out_indices:
+            self.conv2 = ConvModule(
+                channels, scale_channels(1280, max(1.0, widen_factor)), 1, **conv
+            )
+            self.layers.append('conv2')
+
+    @staticmethod
+    def _check(widen_factor: float, out_indices: Sequence[int], frozen_stages: int) -> None:
+        if widen_factor <= 0:
+            raise ValueError(f'MobileNetV2: widen_factor={widen_factor} must be above 0')
+        if not out_indices:
+            raise ValueError('MobileNetV2: out_indices is empty')
+        for index in out_indices:
+            check_choice('MobileNetV2', 'out_indices', index, tuple(range(8)))
+        check_choice('MobileNetV2', 'frozen_stages', frozen_stages, tuple(range(-1, 8)))
+
+    def init_weights(self) -> None:
+        super().init_weights()
+        if self.pretrained is not None:
+            load_backbone(self, self.pretrained)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        x = self.conv1(x)
+        outs = []
+        for i, name in enumerate(self.layers):
+            x = getattr(self, name)(x)
+            if i in self.out_indices:
+                outs.append(x)
+        return tuple(outs)
+
+    def train(self, mode: bool = True) -> 'MobileNetV2':
+        super().train(mode)
+        if self.frozen_stages >= 0:
+            for name in ['conv1', *self.layers[: self.frozen_stages]]:
+                getattr(self, name).eval().requires_grad_(False)
+        if mode and self.norm_eval:
+            for module in self.modules():
+                if isinstance(module, _BatchNorm):
+                    module.eval()
+        return self

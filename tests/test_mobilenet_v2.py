@@ -1,0 +1,133 @@
+import pytest
+import torch
+import torchvision
+
+from mmca.models import MobileNetV2
+
+ATTENTIONS = {
+    'none': None,
+    'se': dict(type='mmca.SqueezeExcitation', reduction=24),
+    'cbam': dict(type='mmca.CBAM', reduction=24),
+    'ca': dict(type='mmca.CoordinateAttention', reduction=32),
+}
+
+
+def count(model):
+    return sum(p.numel() for p in model.parameters())
+
+
+@pytest.mark.parametrize(
+    'attention, millions', [('none', 2.224), ('se', 2.607), ('cbam', 2.609), ('ca', 2.670)]
+)
+def test_parameters(attention, millions):
+    """With the 1280-channel layer, without the classifier's 1.281 M."""
+    assert round(count(MobileNetV2(ATTENTIONS[attention])) / 1e6, 3) == millions
+
+
+@pytest.mark.parametrize(
+    'factor, attention, millions',
+    [(0.75, 'none', 2.636), (0.75, 'ca', 2.892), (0.5, 'none', 1.969), (0.5, 'ca', 2.096)],
+)
+def test_width(factor, attention, millions):
+    classifier = 1280 * 1000 + 1000
+    model = MobileNetV2(ATTENTIONS[attention], widen_factor=factor)
+    assert round((count(model) + classifier) / 1e6, 3) == millions
+
+
+def test_equals_torchvision():
+    torch.manual_seed(0)
+    theirs = torchvision.models.mobilenet_v2().features.eval()
+    for module in theirs.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(std=0.1)
+            module.running_var.uniform_(0.5, 1.5)
+    ours = MobileNetV2().eval()
+    # Both register their layers in the order of the network.
+    ours.load_state_dict(dict(zip(ours.state_dict(), theirs.state_dict().values(), strict=True)))
+    x = torch.randn(2, 3, 97, 130)
+    torch.testing.assert_close(ours(x)[0], theirs(x))
+
+
+def test_sixteen_blocks_carry_the_attention_before_the_projection():
+    model = MobileNetV2(ATTENTIONS['ca'])
+    owners = [n for n, _ in model.named_modules() if n.endswith('.attention')]
+    assert len(owners) == 16 and 'layer1.0.attention' not in owners
+    assert [n for n, _ in model.layer2[0].named_children()] == [
+        'expand_conv',
+        'depthwise_conv',
+        'attention',
+        'project_conv',
+    ]
+
+
+def test_features_and_their_order():
+    model = MobileNetV2(out_indices=(0, 1, 2, 3, 4, 5, 6, 7)).eval()
+    features = model(torch.randn(1, 3, 64, 96))
+    assert [f.shape[1] for f in features] == [16, 24, 32, 64, 96, 160, 320, 1280]
+    assert [64 // f.shape[2] for f in features] == [2, 4, 8, 16, 16, 32, 32, 32]
+    assert not hasattr(MobileNetV2(out_indices=(4, 6)), 'conv2')
+
+
+@pytest.mark.parametrize('attention', ATTENTIONS)
+@pytest.mark.parametrize('output_stride, side', [(32, 16), (16, 32), (8, 64)])
+def test_output_stride(attention, output_stride, side):
+    strided = MobileNetV2(ATTENTIONS[attention], out_indices=(6,))
+    model = MobileNetV2(ATTENTIONS[attention], out_indices=(6,), output_stride=output_stride)
+    model.load_state_dict(strided.state_dict())
+    assert count(model) == count(strided)
+    with torch.no_grad():
+        assert model.eval()(torch.randn(1, 3, 512, 512))[0].shape == (1, 320, side, side)
+
+
+@pytest.mark.parametrize('output_stride', [16, 8])
+def test_dilated_features_contain_the_strided_ones(output_stride):
+    """DeepLab's rule exactly: every second position of each removed stride is the old map."""
+    torch.manual_seed(0)
+    strided = MobileNetV2(out_indices=(6,)).double().eval()
+    dilated = MobileNetV2(out_indices=(6,), output_stride=output_stride).double().eval()
+    dilated.load_state_dict(strided.state_dict())
+    x = torch.randn(1, 3, 96, 160, dtype=torch.float64)
+    step = 32 // output_stride
+    torch.testing.assert_close(dilated(x)[0][:, :, ::step, ::step], strided(x)[0])
+
+
+def test_strides_and_dilations_by_hand_equal_output_stride():
+    kwargs = dict(out_indices=(6,))
+    auto = MobileNetV2(output_stride=8, **kwargs)
+    manual = MobileNetV2(strides=(1, 2, 2, 1, 1, 1, 1), dilations=(1, 1, 1, 2, 2, 4, 4), **kwargs)
+    dilations = [m.dilation for m in auto.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert [m.dilation for m in manual.modules() if isinstance(m, torch.nn.Conv2d)] == dilations
+    assert max(dilations) == (4, 4)
+
+
+def test_frozen_stages_and_norm_eval():
+    model = MobileNetV2(ATTENTIONS['ca'], frozen_stages=2, norm_eval=True).train()
+    frozen = {n.split('.')[0] for n, p in model.named_parameters() if not p.requires_grad}
+    assert frozen == {'conv1', 'layer1', 'layer2'}
+    norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    assert not any(m.training for m in norms) and model.layer3.training
+    before = [m.running_mean.clone() for m in norms]
+    model(torch.randn(2, 3, 32, 32))[0].mean().backward()
+    assert all(torch.equal(m.running_mean, b) for m, b in zip(norms, before, strict=True))
+    assert model.train() is model and model.eval() is model
+
+
+def test_checkpointing_gives_the_same_gradients():
+    torch.manual_seed(0)
+    plain = MobileNetV2(ATTENTIONS['ca']).double()
+    saving = MobileNetV2(ATTENTIONS['ca'], with_cp=True).double()
+    saving.load_state_dict(plain.state_dict())
+    x = torch.randn(2, 3, 32, 32, dtype=torch.float64)
+    for model in (plain, saving):
+        model(x)[0].square().mean().backward()
+    for a, b in zip(plain.parameters(), saving.parameters(), strict=True):
+        torch.testing.assert_close(a.grad, b.grad)
+
+
+def test_initialisation_is_the_authors():
+    """Normal with variance 2 / fan_out, batch norm at 1 and 0."""
+    model = MobileNetV2(ATTENTIONS['ca'])
+    model.init_weights()
+    weight = model.layer7[0].project_conv.conv.weight
+    assert weight.std().item() == pytest.approx((2 / 320) ** 0.5, rel=0.02)
+    assert model.layer7[0].project_conv.bn.weight.eq(1).all()
