@@ -1,0 +1,95 @@
+"""Writing a sample into a folder that is empty or holds the same sample."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from pathlib import Path
+
+from ..dataprep.common import PrepareError, write_atomic
+from .layouts import LAYOUTS
+from .settings import SampleSettings
+
+STATE_FILE = 'sample.json'
+
+_README = """\
+Synthetic sample data, drawn by mmca
+====================================
+
+These pictures are procedurally drawn. They are not photographs and not a part of the dataset
+whose folder layout they use ({layout}) and whose class names they borrow. Numbers measured on
+them say nothing about that dataset.
+
+layout      {layout}
+difficulty  {difficulty}
+seed        {seed}
+scenes      {train} train, {val} val
+size        {size} x {size} pixels
+
+Made with:
+    python tools/prepare_data.py sample --layout {layout} --difficulty {difficulty} \\
+        --seed {seed} --train {train} --val {val} --size {size} --out {out}
+"""
+
+
+def generate(settings: SampleSettings, root: Path, layout: str = 'voc2012') -> bool:
+    """Write the sample, or continue where an earlier call with the same settings stopped.
+
+    Args:
+        settings: What to draw.
+        root: Folder to write to: new, empty, or a sample with the same settings.
+        layout: Key of ``LAYOUTS``.
+
+    Returns:
+        Whether anything had to be written.
+
+    Raises:
+        PrepareError: The folder holds something else.
+        ValueError: The layout is unknown.
+    """
+    if layout not in LAYOUTS:
+        raise ValueError(f'layout must be one of {tuple(LAYOUTS)}, got {layout!r}')
+    wanted = {'layout': layout, **settings.as_dict()}
+    state = read_state(root)
+    if state is None:
+        if root.exists() and (not root.is_dir() or set(os.listdir(root)) - {f'{STATE_FILE}.tmp'}):
+            raise PrepareError(
+                f'{root} is not empty and holds no sample ({STATE_FILE} is missing); nothing was '
+                'written. Give another folder with --out.'
+            )
+    elif state['settings'] != wanted:
+        differing = ', '.join(
+            f'{key} is {state["settings"].get(key)}, not {value}'
+            for key, value in wanted.items()
+            if state['settings'].get(key) != value
+        )
+        raise PrepareError(
+            f'{root} holds another sample ({differing}); nothing was written. Give another folder '
+            'with --out, or remove this one.'
+        )
+    elif state['complete']:
+        return False
+
+    _write_state(root, wanted, complete=False)
+    write_atomic(root / 'README.txt', _README.format(**wanted, out=shlex.quote(str(root))).encode())
+    LAYOUTS[layout](settings, root)
+    _write_state(root, wanted, complete=True)
+    return True
+
+
+def read_state(root: Path) -> dict | None:
+    """Settings and completeness of the sample in a folder; None if there is no sample."""
+    path = root / STATE_FILE
+    if not path.is_file():
+        return None
+    try:
+        state = json.loads(path.read_text())
+        return {'settings': dict(state['settings']), 'complete': bool(state['complete'])}
+    except (ValueError, KeyError, TypeError) as error:
+        raise PrepareError(f'{path} is unreadable ({error}); remove {root} and run again') from None
+
+
+def _write_state(root: Path, settings: dict, complete: bool) -> None:
+    content = json.dumps({'settings': settings, 'complete': complete}, indent=2)
+    write_atomic(root / STATE_FILE, f'{content}\n'.encode())
