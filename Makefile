@@ -1,0 +1,45 @@
+# STACK=onedl (default) or upstream; PYTHON: the interpreter that makes the environment;
+# TORCH_INDEX_URL: a package index for torch and torchvision, e.g. one with CPU-only builds (a torch that
+# is installed already is kept: delete $(VENV) to change it).
+STACK ?= onedl
+PYTHON ?= python3
+VENV := $(if $(filter upstream,$(STACK)),.venv-upstream,.venv)
+RUN := $(VENV)/bin/python
+
+.PHONY: help setup demo test test-quick lint doctor clean
+
+help:
+	@echo 'make demo        set up, then train, test and draw the headline model on sample data'
+	@echo 'make test        set up, then check style and run all tests'
+	@echo 'make test-quick  the same without the slow tests'
+	@echo 'make setup       make $(VENV) with all libraries (continues after an interruption)'
+	@echo 'make lint        check style only'
+	@echo 'make doctor      say what is installed, missing or broken, and how to fix it'
+	@echo 'make clean       delete build products and caches (never data, runs or environments)'
+	@echo 'Options: STACK=upstream, PYTHON=python3.11, TORCH_INDEX_URL=..., MAX_JOBS=1'
+
+setup:
+	@command -v $(PYTHON) >/dev/null || { \
+		echo 'No $(PYTHON) here: install Python 3.10 or newer with venv, or name one: PYTHON=...'; \
+		exit 1; }
+	@$(PYTHON) tools/setup_env.py --stack $(STACK)
+
+demo: setup
+	$(RUN) tools/demo.py
+
+lint: setup
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+test: lint
+	$(RUN) -m pytest
+
+test-quick: lint
+	$(RUN) -m pytest -m 'not slow'
+
+doctor:
+	@$(or $(wildcard $(RUN)),$(PYTHON)) tools/doctor.py
+
+clean:
+	rm -rf build dist mmca.egg-info .pytest_cache .ruff_cache
+	find mmca configs tools tests -name __pycache__ -type d -prune -exec rm -rf {} +
