@@ -109,12 +109,12 @@ def load_file(path: str | Path, map_location: str = 'cpu') -> dict:
         checkpoint = _load_allowed(path, map_location)
     # A damaged pickle fails in any way.
     except Exception as error:
-        reason = str(error).rpartition('WeightsUnpickler error: ')[2].strip().split('\n')[0]
-        if refused := re.search(r'GLOBAL (\S+)', reason):
+        if refused := re.search(r'GLOBAL (\S+)', str(error)):
             raise CheckpointError(
                 f'{path}: refused, it holds more than weights ({refused[1]}). Convert it where it '
                 'was made: keep the state_dict alone'
             ) from error
+        reason = str(error).rpartition('WeightsUnpickler error: ')[2].strip().split('\n')[0]
         raise CheckpointError(
             f'{path}: not a readable checkpoint ({path.stat().st_size} bytes; {reason[:200]}). It '
             'may be truncated: copy or download it again'

@@ -62,11 +62,11 @@ import importlib.util, pathlib, pytest
 spec = importlib.util.find_spec('mmca')
 assert spec and pathlib.Path(spec.origin).is_relative_to({str(ROOT)!r}), spec
 """
-# Exit status 0: no GPU, 1: GPU and CUDA toolkit, 2: GPU alone.
+# Exit status 10: GPU and CUDA toolkit, 20: GPU alone.
 FIND_TOOLKIT = """
 import sys, torch
 from torch.utils.cpp_extension import CUDA_HOME
-sys.exit(torch.cuda.is_available() * (1 if CUDA_HOME else 2))
+sys.exit(torch.cuda.is_available() * (10 if CUDA_HOME else 20))
 """
 
 
@@ -172,9 +172,9 @@ def missing_prerequisites(stack: Stack, todo: set[str], fresh: bool) -> list[str
 def install_mmcv(step: Step, env: Environment) -> None:
     """Install mmcv and make sure that its compiled operators load with this torch."""
     toolkit = subprocess.run([env.python, '-c', FIND_TOOLKIT], stderr=subprocess.DEVNULL).returncode
-    devices = ['cpu', 'cuda'] if toolkit == 1 else ['cpu']
+    devices = ['cpu', 'cuda'] if toolkit == 10 else ['cpu']
     variables = {}
-    if toolkit == 2:
+    if toolkit == 20:
         say('      a GPU but no CUDA toolkit (nvcc) here: the operators are compiled for CPU only.')
         say(f'      For GPU ones install the toolkit, delete {env.path.name} and run this again,')
         say('      after `pip cache remove "*mmcv"`.')

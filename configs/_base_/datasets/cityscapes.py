@@ -1,0 +1,51 @@
+# Cityscapes: 2,975 training and 500 validation images.
+# Crop, scales, rotation, blur and batch are those of the authors' SPNet code; they do not
+# publish a recipe for the CA models.
+data_command = 'python tools/prepare_data.py cityscapes'
+dataset_type = 'CityscapesDataset'
+data_root = 'data/cityscapes'
+crop_size = (768, 768)
+train_pipeline = [
+    dict(type='mmca.SeedAugmentation'),
+    dict(type='mmca.LoadImageFromFile'),
+    dict(type='mmca.LoadSegAnnotations', num_classes=19),
+    dict(type='RandomResize', scale=(2048, 1024), ratio_range=(0.5, 1.75), keep_ratio=True),
+    dict(type='RandomRotate', prob=1.0, degree=1.0, seg_pad_val=255),
+    dict(type='RandomCrop', crop_size=crop_size),
+    dict(type='mmca.RandomGaussianBlur', prob=0.5, sigma_range=(0.0, 1.0)),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='Pad', size=crop_size, pad_val=dict(img=0, seg=255)),
+    dict(type='PackSegInputs'),
+]
+test_pipeline = [
+    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+    dict(type='LoadAnnotations'),
+    dict(type='PackSegInputs'),
+]
+train_dataloader = dict(
+    batch_size=8,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type='mmca.InfiniteSampler', shuffle=True),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        data_prefix=dict(img_path='leftImg8bit/train', seg_map_path='gtFine/train'),
+        pipeline=train_pipeline,
+    ),
+)
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        data_prefix=dict(img_path='leftImg8bit/val', seg_map_path='gtFine/val'),
+        pipeline=test_pipeline,
+    ),
+)
+test_dataloader = val_dataloader
+val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
+test_evaluator = val_evaluator

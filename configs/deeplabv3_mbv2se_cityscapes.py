@@ -1,0 +1,2 @@
+_base_ = './deeplabv3_mbv2_cityscapes.py'
+model = dict(backbone=dict(attention=dict(type='mmca.SqueezeExcitation', reduction=24)))

@@ -1,0 +1,83 @@
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from mmengine.hooks import CheckpointHook as _CheckpointHook
+from mmengine.model import BaseTTAModel, is_model_wrapper
+from mmengine.optim import OptimWrapper
+from mmengine.runner import Runner
+
+import mmca.engine.atomic_backend  # noqa: F401  registers the backend 'atomic'
+from mmca.checkpoint import require_match, state_dict_of
+from mmca.options import suggest_options
+from mmca.registry import HOOKS
+
+_FINE_TUNE = (
+    'Use the config it was trained with; to fine-tune from it, name what to leave: '
+    "default_hooks.checkpoint.ignore_keys=['decode_head.conv_seg']"
+)
+
+
+@HOOKS.register_module()
+@suggest_options
+class CheckpointHook(_CheckpointHook):
+    """mmengine's CheckpointHook that loses nothing when killed and loads nothing by halves.
+
+    Files are written atomically, an outdated checkpoint is removed only after the new one
+    is on disk, and a checkpoint that does not fit the model is an error, be it for testing,
+    resuming or fine-tuning.
+
+    Args:
+        ignore_keys (Sequence[str]): Prefixes of keys that are left out when a training starts
+            from ``load_from``, for example ``('decode_head.conv_seg',)`` to fine-tune on other
+            classes.
+        **kwargs: Options of mmengine's ``CheckpointHook``.
+    """
+
+    def __init__(self, *args, ignore_keys: Sequence[str] = (), **kwargs) -> None:
+        kwargs.setdefault('backend_args', dict(backend='atomic'))
+        super().__init__(*args, **kwargs)
+        self.ignore_keys = tuple(ignore_keys)
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        model = runner.model
+        while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
+            model = model.module
+        weights = state_dict_of(checkpoint)
+        # A run's own checkpoint, resumed or tested, must fit in full.
+        starting = isinstance(runner.optim_wrapper, OptimWrapper) and not runner._resume
+        ignored = self.ignore_keys if starting else ()
+        require_match(
+            weights,
+            model,
+            source='The checkpoint',
+            remedy=_FINE_TUNE if starting else 'Use the config it was trained with.',
+            ignore=ignored,
+        )
+        checkpoint['state_dict'] = {
+            key: value for key, value in weights.items() if not key.startswith(ignored)
+        }
+
+    @contextmanager
+    def _removing_last(self) -> Iterator[None]:
+        """Put off the removal of files until the block, which writes new ones, is through."""
+        backend, outdated = self.file_backend, []
+        remove = backend.remove
+        backend.remove = outdated.append
+        try:
+            yield
+        finally:
+            backend.remove = remove
+        for path in set(outdated) - self._current():
+            remove(path)
+
+    def _current(self) -> set[str]:
+        best = getattr(self, 'best_ckpt_path_dict', {}).values()
+        return {self.last_ckpt, getattr(self, 'best_ckpt_path', None), *best}
+
+    def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
+        with self._removing_last():
+            super()._save_checkpoint_with_step(runner, step, meta)
+
+    def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
+        with self._removing_last():
+            super()._save_best_checkpoint(runner, metrics)
