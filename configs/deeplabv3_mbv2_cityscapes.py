@@ -4,5 +4,7 @@ _base_ = [
     './_base_/datasets/cityscapes.py',
     './_base_/schedules/cityscapes_180e.py',
 ]
-model = dict(decode_head=dict(num_classes=19))
+# The loss is the mean over labelled pixels, as PyTorch's cross entropy is; mmseg's default counts
+# padding, too.
+model = dict(decode_head=dict(num_classes=19, loss_decode=dict(avg_non_ignore=True)))
 default_hooks = dict(checkpoint=dict(interval=4000))

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import venv
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -215,3 +216,32 @@ def test_half_made_environment_is_repaired(env, state):
     env.prepare()
     assert env.version() == '{}.{}'.format(*sys.version_info[:2])
     assert env.check('import pip._internal')
+
+
+def write_wheel(folder, code):
+    info = 'tinyops-1.0.dist-info'
+    with zipfile.ZipFile(folder / 'tinyops-1.0-py3-none-any.whl', 'w') as wheel:
+        wheel.writestr('tinyops.py', code)
+        wheel.writestr(f'{info}/METADATA', 'Metadata-Version: 2.1\nName: tinyops\nVersion: 1.0\n')
+        wheel.writestr(f'{info}/WHEEL', 'Wheel-Version: 1.0\nTag: py3-none-any\n')
+        wheel.writestr(f'{info}/RECORD', f'tinyops.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n')
+
+
+@pytest.mark.slow
+def test_ops_of_another_torch_are_built_anew(env, tmp_path, capsys):
+    venv.create(env.path, with_pip=True)
+    ops = step(
+        name='mmcv',
+        commands=[['--no-index', '--find-links', str(tmp_path), 'tinyops']],
+        wanted={'tinyops': '1.0'},
+        check='import tinyops',
+    )
+    write_wheel(tmp_path, 'raise ImportError("undefined symbol: torch")')
+    with pytest.raises(SetupError, match='mmcv.ops do not work on cpu'):
+        setup_env.install_mmcv(ops, env)
+    write_wheel(tmp_path, '')
+    setup_env.install_mmcv(ops, env)
+    assert capsys.readouterr().out.count('compiled for another PyTorch: compiling it anew') == 2
+    assert env.check('import tinyops')
+    setup_env.install_mmcv(ops, env)
+    assert capsys.readouterr().out == ''

@@ -18,6 +18,10 @@ class SampleIndex(int):
         # ConcatDataset turns its index into one of a member this way.
         return SampleIndex(int(self) - offset, self.seed, self.position)
 
+    def __mod__(self, length: int) -> 'SampleIndex':
+        # And RepeatDataset this way.
+        return SampleIndex(int(self) % length, self.seed, self.position)
+
     def __getnewargs__(self) -> tuple[int, int, int]:
         return int(self), self.seed, self.position
 

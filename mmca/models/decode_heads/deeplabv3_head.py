@@ -1,7 +1,7 @@
 from mmcv.cnn import ConvModule
 from mmseg.models.decode_heads import ASPPHead
 
-from mmca.options import suggest_options
+from mmca.options import check_at_least, suggest_options
 from mmca.registry import MODELS
 
 
@@ -20,9 +20,15 @@ class DeepLabV3Head(ASPPHead):
 
     Shape:
         Features (N, in_channels, H, W); logits (N, num_classes, H, W).
+
+    Raises:
+        ValueError: If there are no rates, or one below 1.
     """
 
     def __init__(self, dilations: tuple = (1, 6, 12, 18), **kwargs) -> None:
+        check_at_least('DeepLabV3Head', 'number of dilations', len(dilations), 1)
+        for dilation in dilations:
+            check_at_least('DeepLabV3Head', 'dilations', dilation, 1)
         super().__init__(dilations=dilations, **kwargs)
         self.bottleneck = ConvModule(
             (len(dilations) + 1) * self.channels,

@@ -1,0 +1,55 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from mmca.pictures import draw_curves, read_scalars
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.slow
+def test_demo_trains_tests_and_draws(tmp_path):
+    """`tools/demo.py` from drawing the data to the pictures, with a schedule of 30 iterations."""
+    config = tmp_path / 'short.py'
+    config.write_text(
+        f"_base_ = '{ROOT}/configs/deeplabv3_mbv2ca_sample.py'\n"
+        'train_cfg = dict(max_iters=30, val_interval=30)\n'
+        'default_hooks = dict(logger=dict(interval=5), checkpoint=dict(interval=30))\n'
+    )
+    work_dir = tmp_path / 'run'
+    command = [sys.executable, ROOT / 'tools/demo.py', '--config', config]
+    command += ['--work-dir', work_dir, '--data', tmp_path / 'sample']
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+
+    miou = json.loads((work_dir / 'test/metrics.json').read_text())['mIoU']
+    assert f'mIoU {miou:.2f} % on the validation scenes (synthetic, easy)' in done.stdout
+    losses = [s['loss'] for s in read_scalars(work_dir) if 'loss' in s]
+    assert len(losses) == 6 and losses[-1] < 0.7 * losses[0]
+    assert [s['mIoU'] for s in read_scalars(work_dir) if 'mIoU' in s] == [pytest.approx(miou)]
+    for name in ('predictions.png', 'curves.png'):
+        with Image.open(work_dir / name) as picture:
+            assert picture.width > 800 and len(picture.convert('RGB').getcolors(1 << 20)) > 20
+
+
+def test_curves_join_the_parts_of_an_interrupted_run(tmp_path):
+    for stamp, steps in (('20260101_000000', range(1, 8)), ('20260101_010000', range(5, 11))):
+        log = tmp_path / stamp / 'vis_data/scalars.json'
+        log.parent.mkdir(parents=True)
+        rows = [dict(loss=1 / s + (stamp > '20260101_000001'), step=s) for s in steps]
+        log.write_text('\n'.join(map(json.dumps, [*rows, dict(mIoU=50.0, step=steps[-1])])))
+    scalars = read_scalars(tmp_path)
+    losses = {s['step']: s['loss'] for s in scalars if 'loss' in s}
+    assert sorted(losses) == list(range(1, 11))
+    assert losses[4] == 1 / 4 and losses[5] == 1 / 5 + 1  # the later run's record counts
+    draw_curves(dict(run=tmp_path), tmp_path / 'curves.png')
+    assert (tmp_path / 'curves.png').stat().st_size > 5000
+
+
+def test_curves_of_an_empty_folder_name_it(tmp_path):
+    with pytest.raises(FileNotFoundError, match=f'{tmp_path}.*was it trained here'):
+        read_scalars(tmp_path)
