@@ -309,12 +309,18 @@ class Numbers(BaseDataset):
         return [{} for _ in range(int(self.ann_file))]
 
 
-def test_wrapped_datasets_keep_the_place_in_the_stream():
-    """Else a wrapped dataset would be augmented from whatever random state a worker has."""
-    members = [Numbers(ann_file='3'), Numbers(ann_file='4')]
-    dataset = RepeatDataset(ConcatDataset(members), times=2)
+@pytest.mark.parametrize(
+    ('dataset', 'expected'),
+    [
+        (ConcatDataset([Numbers(ann_file='3'), Numbers(ann_file='4')]), (0, 1, 2, 0, 1, 2, 3)),
+        (RepeatDataset(Numbers(ann_file='3'), times=2), (0, 1, 2, 0, 1, 2)),
+    ],
+    ids=['ConcatDataset', 'RepeatDataset'],
+)
+def test_wrapped_datasets_keep_the_place_in_the_stream(dataset, expected):
+    """Else their samples would be augmented from whatever random state a worker has."""
     sampler = InfiniteSampler(dataset, shuffle=False, seed=5)
-    for position, index in enumerate(itertools.islice(sampler, 14)):
+    for position, index in enumerate(itertools.islice(sampler, len(dataset))):
         inner = dataset[pickle.loads(pickle.dumps(index))]['sample_idx']
-        assert inner == (0, 1, 2, 0, 1, 2, 3)[position % 7]
+        assert inner == expected[position]
         assert (inner.seed, inner.position) == (5, position)
