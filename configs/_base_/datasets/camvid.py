@@ -1,6 +1,7 @@
 # CamVid, the SegNet split: 367 training, 101 validation, 233 test images of 480x360 pixels,
 # 11 classes; label 11 (void) is ignored. A small real benchmark of this project, not of the
 # paper.
+_base_ = './segmentation.py'
 data_command = 'python tools/prepare_data.py camvid'
 dataset_type = 'BaseSegDataset'
 data_root = 'data/camvid'
@@ -44,16 +45,9 @@ train_pipeline = [
     dict(type='Pad', size=crop_size, pad_val=dict(img=0, seg=11)),
     dict(type='PackSegInputs'),
 ]
-test_pipeline = [
-    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
-    dict(type='LoadAnnotations'),
-    dict(type='PackSegInputs'),
-]
 train_dataloader = dict(
     batch_size=8,
     num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='mmca.InfiniteSampler', shuffle=True),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,
@@ -64,32 +58,24 @@ train_dataloader = dict(
     ),
 )
 val_dataloader = dict(
-    batch_size=1,
     num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,
         metainfo=metainfo,
         img_suffix='.png',
         data_prefix=dict(img_path='val', seg_map_path='valannot'),
-        pipeline=test_pipeline,
     ),
 )
 test_dataloader = dict(
-    batch_size=1,
     num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,
         metainfo=metainfo,
         img_suffix='.png',
         data_prefix=dict(img_path='test', seg_map_path='testannot'),
-        pipeline=test_pipeline,
     ),
 )
-val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'], ignore_index=11)
+val_evaluator = dict(ignore_index=11)
 test_evaluator = val_evaluator

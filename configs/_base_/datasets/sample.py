@@ -1,4 +1,5 @@
 # The synthetic sample, VOC 2012 layout, 128x128 pixels: 800 training, 200 validation scenes.
+_base_ = './voc2012_aug.py'
 data_command = 'python tools/prepare_data.py sample'
 dataset_type = 'PascalVOCDataset'
 data_root = 'data/sample_easy/VOCdevkit/VOC2012'
@@ -7,24 +8,15 @@ train_pipeline = [
     dict(type='mmca.SeedAugmentation'),
     dict(type='mmca.LoadImageFromFile'),
     dict(type='mmca.LoadSegAnnotations', num_classes=21),
-    # No flip: in the hard sample the place in the frame decides some classes.
+    # Mild, and no flip: in the hard sample the place in the frame decides some classes.
     dict(type='RandomResize', scale=(128, 128), ratio_range=(0.75, 1.25), keep_ratio=True),
     dict(type='RandomCrop', crop_size=crop_size),
     dict(type='Pad', size=crop_size, pad_val=dict(img=0, seg=255)),
     dict(type='PackSegInputs'),
 ]
-test_pipeline = [
-    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
-    dict(type='LoadAnnotations'),
-    dict(type='PackSegInputs'),
-]
 train_dataloader = dict(
-    batch_size=16,
     num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='mmca.InfiniteSampler', shuffle=True),
     dataset=dict(
-        type='ConcatDataset',
         datasets=[
             dict(
                 type=dataset_type,
@@ -43,19 +35,5 @@ train_dataloader = dict(
         ],
     ),
 )
-val_dataloader = dict(
-    batch_size=8,
-    num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'),
-        ann_file='ImageSets/Segmentation/val.txt',
-        pipeline=test_pipeline,
-    ),
-)
+val_dataloader = dict(batch_size=8, num_workers=1, dataset=dict(data_root=data_root))
 test_dataloader = val_dataloader
-val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
-test_evaluator = val_evaluator
