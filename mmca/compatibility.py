@@ -4,7 +4,6 @@ Reads the metadata of installed distributions, imports none of the libraries, an
 else of mmca: ``tools/doctor.py`` loads this file on its own.
 """
 
-import contextlib
 from importlib import metadata
 from typing import NamedTuple
 
@@ -41,8 +40,13 @@ def installed(library: Library) -> dict[str, str]:
     """Installed distributions of a library: ``{name: version}``, '' for an unreadable version."""
     found = {}
     for name in library.tested:
-        with contextlib.suppress(metadata.PackageNotFoundError):
+        try:
             found[name] = metadata.version(name) or ''
+        except metadata.PackageNotFoundError:
+            continue
+        # No METADATA in it: on Python 3.12, and with the importlib_metadata backport loaded.
+        except (KeyError, FileNotFoundError):
+            found[name] = ''
     return found
 
 
