@@ -4,12 +4,14 @@ mmengine loads checkpoints with ``strict=False`` and only logs what did not matc
 backbone then trains from scratch unnoticed. Here a mismatch is an error.
 """
 
+import hashlib
 import pickle
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlsplit
 
 import torch
 from mmengine.logging import HistoryBuffer, print_log
@@ -95,14 +97,15 @@ def load_file(path: str | Path, map_location: str = 'cpu') -> dict:
     """Load a checkpoint without running code from it.
 
     Args:
-        path (str | Path): A file written by ``torch.save``.
+        path (str | Path): A file written by ``torch.save``, or an http(s) address of one, which
+            is downloaded once to torch.hub's folder.
         map_location (str): Device for its tensors.
 
     Raises:
         CheckpointError: If the file is missing, damaged, or holds other than tensors, plain
             values and mmengine's loss histories.
     """
-    path = Path(path)
+    path = _download(path) if str(path).startswith(('http://', 'https://')) else Path(path)
     if not path.is_file():
         raise CheckpointError(f'{path}: no such checkpoint; check the path')
     try:
@@ -124,6 +127,21 @@ def load_file(path: str | Path, map_location: str = 'cpu') -> dict:
             f'{path}: holds a {type(checkpoint).__name__}, not a dict of weights; save a state_dict'
         )
     return checkpoint
+
+
+def _download(url: str) -> Path:
+    # Two addresses may end in the same name.
+    name = f'{hashlib.sha256(url.encode()).hexdigest()[:8]}-{Path(urlsplit(url).path).name}'
+    path = Path(torch.hub.get_dir()) / 'checkpoints' / name
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            torch.hub.download_url_to_file(url, str(path))
+        except OSError as error:
+            raise CheckpointError(
+                f'{url}: cannot be downloaded ({error}); download it by hand and give the file'
+            ) from error
+    return path
 
 
 def _load_allowed(path: Path, map_location: str) -> Any:

@@ -1,8 +1,11 @@
 """A checkpoint that cannot be read, is not safe or does not fit is refused, and told why."""
 
+import functools
 import os
 import pickle
 import shutil
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -250,3 +253,36 @@ def test_fine_tuning_on_other_classes_has_to_be_said(tiny_config, trained, tmp_p
     assert len(taken) > 200
     assert all(torch.equal(tuned[key], weights[key]) for key in taken)
     assert tuned['decode_head.conv_seg.weight'].shape == (30, 16, 1, 1)
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    """Address of a server of ``tmp_path/www``; downloads go to ``tmp_path/hub``."""
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path / 'hub'))
+    (tmp_path / 'www').mkdir()
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=tmp_path / 'www')
+    with ThreadingHTTPServer(('127.0.0.1', 0), handler) as httpd:
+        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        yield f'http://127.0.0.1:{httpd.server_port}'
+        httpd.shutdown()
+
+
+def test_a_checkpoint_is_downloaded_and_read_as_safely_as_a_file(server, tmp_path):
+    torch.save({'weight': torch.arange(3)}, tmp_path / 'www' / 'good.pth')
+    torch.save({'weight': Malicious(tmp_path / 'trace')}, tmp_path / 'www' / 'evil.pth')
+    for _ in range(2):
+        assert load_file(f'{server}/good.pth')['weight'].tolist() == [0, 1, 2]
+        (tmp_path / 'www' / 'good.pth').unlink(missing_ok=True)  # the second time from the cache
+    with pytest.raises(CheckpointError, match='evil.pth: refused, it holds more than weights'):
+        load_file(f'{server}/evil.pth')
+    assert not (tmp_path / 'trace').exists()
+    with pytest.raises(CheckpointError, match=r'gone.pth: cannot be downloaded \(.*404'):
+        load_file(f'{server}/gone.pth')
+
+
+@pytest.mark.slow
+def test_testing_takes_an_address(server, trained, tiny_config, tmp_path):
+    shutil.copy(trained.work_dir / 'iter_12.pth', tmp_path / 'www')
+    outcome = run_tool('test', tiny_config, f'{server}/iter_12.pth', '--work-dir', tmp_path / 'run')
+    assert outcome.code == 0, outcome.output
+    assert 'mIoU' in outcome.output

@@ -26,6 +26,7 @@ def load_config(args: argparse.Namespace) -> Config:
         raise SystemExit(f'{args.config}: no such config; they are in configs/')
     # Checkpoints come from anywhere: never run code from one.
     CheckpointLoader.register_scheme('', load_from_local, force=True)
+    CheckpointLoader.register_scheme(['http://', 'https://'], load_from_http, force=True)
     cfg = Config.fromfile(args.config)
     options = dict(args.cfg_options)
     data_root = args.data_root or options.pop('data_root', None)
@@ -38,8 +39,12 @@ def load_config(args: argparse.Namespace) -> Config:
     return cfg
 
 
+# mmengine's log speaks of "the local backend" and of "http" because of these names.
 def load_from_local(filename: str, map_location: str | None) -> dict:
-    # mmengine's log speaks of "the local backend" because of this name.
+    return load_file(filename, map_location or 'cpu')
+
+
+def load_from_http(filename: str, map_location: str | None) -> dict:
     return load_file(filename, map_location or 'cpu')
 
 
