@@ -77,7 +77,10 @@ def test_squeeze_excitation_and_cbam_by_hand():
     gate = torch.sigmoid((x.mean((2, 3)) @ w1.T + b1).clamp(0, 6) @ w2.T + b2)
     torch.testing.assert_close(se(x), x * gate[:, :, None, None])
 
-    cbam = CBAM(48)
+    cbam = CBAM(48).eval()
+    cbam.bn_spatial.weight.data.fill_(1.5)
+    cbam.bn_spatial.running_mean.fill_(0.3)
+    cbam.bn_spatial.running_var.fill_(2.0)
     w1, b1 = cbam.conv_reduce.weight[:, :, 0, 0], cbam.conv_reduce.bias
     w2, b2 = cbam.conv_expand.weight[:, :, 0, 0], cbam.conv_expand.bias
 
@@ -87,6 +90,7 @@ def test_squeeze_excitation_and_cbam_by_hand():
     y = x * torch.sigmoid(mlp(x.mean((2, 3))) + mlp(x.amax((2, 3))))[:, :, None, None]
     planes = torch.stack([y.mean(1), y.amax(1)], dim=1)
     spatial = torch.nn.functional.conv2d(planes, cbam.conv_spatial.weight, padding=3)
+    spatial = 1.5 * (spatial - 0.3) / (2.0 + 1e-5) ** 0.5
     torch.testing.assert_close(cbam(x), y * torch.sigmoid(spatial))
 
 

@@ -131,3 +131,24 @@ def test_initialisation_is_the_authors():
     weight = model.layer7[0].project_conv.conv.weight
     assert weight.std().item() == pytest.approx((2 / 320) ** 0.5, rel=0.02)
     assert model.layer7[0].project_conv.bn.weight.eq(1).all()
+
+
+@pytest.mark.parametrize('attention', ['se', 'cbam', 'ca'])
+def test_gates_are_not_saturated_at_the_start(attention):
+    """A gate near 0 or 1 passes no gradient: such a network would not learn from scratch."""
+    torch.manual_seed(0)
+    model = MobileNetV2(ATTENTIONS[attention])
+    model.init_weights()
+    gates = []
+
+    def record(block, inputs, output):
+        x = inputs[0]
+        gates.append((output / x)[x > 0])
+
+    for module in model.modules():
+        if type(module).__name__ == type(model.layer2[0].attention).__name__:
+            module.register_forward_hook(record)
+    model(torch.randn(4, 3, 96, 96))
+    assert len(gates) == 16
+    for gate in gates:
+        assert ((gate > 0.01) & (gate < 0.99)).float().mean() > 0.95

@@ -1,5 +1,5 @@
 import torch
-from mmcv.cnn import build_activation_layer
+from mmcv.cnn import build_activation_layer, build_norm_layer
 from torch import Tensor, nn
 
 from mmca.options import check_at_least, suggest_options
@@ -12,14 +12,16 @@ class CBAM(nn.Module):
     """Convolutional block attention module, Woo et al., ECCV 2018, Eq. 1-3.
 
     A channel gate from average- and max-pooled features through one shared MLP, then a
-    spatial gate from the channels' mean and maximum. The budget is squeeze-excitation's,
-    which gives the 3.89 M of MobileNetV2 + CBAM in the CA paper; the CA authors publish no
-    code for it.
+    spatial gate from the channels' mean and maximum. The spatial gate is batch-normalised and
+    starts at 0.5 everywhere, as in Woo et al.'s code: a gate that starts saturated does not
+    learn. The budget is squeeze-excitation's, which gives the 3.89 M of MobileNetV2 + CBAM in
+    the CA paper; the CA authors publish no code for it.
 
     Args:
         in_channels (int): Channels C of the input and the output.
         reduction (int): The MLP's hidden layer has ``max(1, C // reduction)`` channels.
         kernel_size (int): Odd kernel size of the spatial gate's convolution.
+        norm_cfg (dict): Normalisation of the spatial gate.
         act_cfg (dict): Activation inside the MLP.
         gate_cfg (dict): Activation that makes the two gates.
 
@@ -35,6 +37,7 @@ class CBAM(nn.Module):
         in_channels: int,
         reduction: int = 24,
         kernel_size: int = 7,
+        norm_cfg: dict = dict(type='BN'),
         act_cfg: dict = dict(type='ReLU'),
         gate_cfg: dict = dict(type='Sigmoid'),
     ) -> None:
@@ -49,7 +52,16 @@ class CBAM(nn.Module):
         self.act = build_activation_layer(act_cfg)
         self.conv_expand = nn.Conv2d(mid_channels, in_channels, 1)
         self.conv_spatial = nn.Conv2d(2, 1, kernel_size, padding=kernel_size // 2, bias=False)
+        self.bn_spatial = build_norm_layer(norm_cfg, 1)[1]
         self.gate = build_activation_layer(gate_cfg)
+        self.init_weights()
+
+    def init_weights(self) -> None:
+        """The start of Woo et al.'s code; a backbone's own initialisation would saturate it."""
+        for conv in (self.conv_reduce, self.conv_expand):
+            conv.reset_parameters()
+            nn.init.zeros_(conv.bias)
+        nn.init.zeros_(self.bn_spatial.weight)
 
     def _mlp(self, pooled: Tensor) -> Tensor:
         return self.conv_expand(self.act(self.conv_reduce(pooled)))
@@ -59,4 +71,4 @@ class CBAM(nn.Module):
         maximum = nn.functional.adaptive_max_pool2d(x, 1)
         x = x * self.gate(self._mlp(average) + self._mlp(maximum))
         profile = torch.cat([x.mean(dim=1, keepdim=True), x.amax(dim=1, keepdim=True)], dim=1)
-        return x * self.gate(self.conv_spatial(profile))
+        return x * self.gate(self.bn_spatial(self.conv_spatial(profile)))

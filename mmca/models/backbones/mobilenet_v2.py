@@ -222,6 +222,10 @@ class MobileNetV2(BaseModule):
 
     def init_weights(self) -> None:
         super().init_weights()
+        for block in self.modules():
+            # An attention may know a better start; mmengine does not look inside Sequential.
+            if hasattr(getattr(block, 'attention', None), 'init_weights'):
+                block.attention.init_weights()
         if self.pretrained is not None:
             load_backbone(self, self.pretrained)
 
