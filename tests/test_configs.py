@@ -54,11 +54,23 @@ def test_config_builds_its_model(path):
                 TRANSFORMS.build(transform)
 
 
-def test_parameters_to_the_last_one():
-    expected = {'mbv2': 4_523_541, 'mbv2se': 4_906_877, 'mbv2ca': 4_969_317}
-    for backbone, parameters in expected.items():
-        _, model = build(CONFIGS[0].with_name(f'deeplabv3_{backbone}_voc.py'))
-        assert sum(p.numel() for p in model.parameters()) == parameters
+@pytest.mark.parametrize(
+    ('config', 'parameters'),
+    [
+        ('mbv2_voc', 4_523_541),
+        ('mbv2se_voc', 4_906_877),
+        ('mbv2cbam_voc', 4_908_477),
+        ('mbv2ca_voc', 4_969_317),
+        ('mbv2_camvid', 4_520_971),
+        ('mbv2se_camvid', 4_904_307),
+        ('mbv2cbam_camvid', 4_905_907),
+        ('mbv2ca_camvid', 4_966_747),
+    ],
+)
+def test_parameters_to_the_last_one(config, parameters):
+    """The computed columns of the README."""
+    _, model = build(CONFIGS[0].with_name(f'deeplabv3_{config}.py'))
+    assert sum(p.numel() for p in model.parameters()) == parameters
 
 
 def test_stride_8_takes_the_weights_of_stride_16():
