@@ -11,7 +11,7 @@ from PIL import Image
 from mmca.datasets.transforms import LoadImageFromFile, RandomGaussianBlur
 from mmca.engine.hooks import CheckpointHook
 from mmca.models.attention import CBAM, CoordinateAttention, SqueezeExcitation
-from mmca.models.backbones import MobileNetV2
+from mmca.models.backbones import MobileNetV2, MobileNeXt
 
 CA = dict(type='mmca.CoordinateAttention', reduction=32)
 SE = dict(type='mmca.SqueezeExcitation', reduction=24)
@@ -227,7 +227,7 @@ def test_a_misspelt_option_on_the_command_line_gets_a_suggestion(tiny_config, tm
         (MobileNetV2, dict(out_indices=(8,)), 'out_indices=8 is not one of 0, 1'),
         (MobileNetV2, dict(out_indices=(-1,)), 'out_indices=-1 is not one of 0, 1'),
         (MobileNetV2, dict(output_stride=4), 'output_stride=4 is not one of 8, 16, 32'),
-        (MobileNetV2, dict(frozen_stages=8), 'frozen_stages=8 is not one of -1, 0'),
+        (MobileNetV2, dict(frozen_stages=9), 'frozen_stages=9 is not one of -1, 0'),
         (MobileNetV2, dict(strides=[1] * 7), 'strides and dilations together'),
         (
             MobileNetV2,
@@ -235,6 +235,9 @@ def test_a_misspelt_option_on_the_command_line_gets_a_suggestion(tiny_config, tm
             'strides=(1, 1, 1, 1, 1, 1) must have 7 entries',
         ),
         (MobileNetV2, dict(strides=[1] * 7, dilations=[0] * 7), 'dilations=0 must be a whole num'),
+        (MobileNeXt, dict(widen_factor=-1), 'widen_factor=-1 must be above 0'),
+        (MobileNeXt, dict(attention_position='mid'), "position='mid' is not one of 'first'"),
+        (MobileNeXt, dict(expanded_indices=(8,)), 'expanded_indices=8 is not one of 0, 1'),
         (RandomGaussianBlur, dict(prob=1.1), 'prob=1.1 must be between 0 and 1'),
         (RandomGaussianBlur, dict(prob=-0.1), 'prob=-0.1 must be between 0 and 1'),
         (RandomGaussianBlur, dict(sigma_range=(1, 0)), 'sigma_range=(1, 0) must be 0 <= low <='),

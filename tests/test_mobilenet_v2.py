@@ -68,62 +68,6 @@ def test_features_and_their_order():
     assert not hasattr(MobileNetV2(out_indices=(4, 6)), 'conv2')
 
 
-@pytest.mark.parametrize('attention', ATTENTIONS)
-@pytest.mark.parametrize('output_stride, side', [(32, 16), (16, 32), (8, 64)])
-def test_output_stride(attention, output_stride, side):
-    strided = MobileNetV2(ATTENTIONS[attention], out_indices=(6,))
-    model = MobileNetV2(ATTENTIONS[attention], out_indices=(6,), output_stride=output_stride)
-    model.load_state_dict(strided.state_dict())
-    assert count(model) == count(strided)
-    with torch.no_grad():
-        assert model.eval()(torch.randn(1, 3, 512, 512))[0].shape == (1, 320, side, side)
-
-
-@pytest.mark.parametrize('output_stride', [16, 8])
-def test_dilated_features_contain_the_strided_ones(output_stride):
-    """DeepLab's rule exactly: every second position of each removed stride is the old map."""
-    torch.manual_seed(0)
-    strided = MobileNetV2(out_indices=(6,)).double().eval()
-    dilated = MobileNetV2(out_indices=(6,), output_stride=output_stride).double().eval()
-    dilated.load_state_dict(strided.state_dict())
-    x = torch.randn(1, 3, 96, 160, dtype=torch.float64)
-    step = 32 // output_stride
-    torch.testing.assert_close(dilated(x)[0][:, :, ::step, ::step], strided(x)[0])
-
-
-def test_strides_and_dilations_by_hand_equal_output_stride():
-    kwargs = dict(out_indices=(6,))
-    auto = MobileNetV2(output_stride=8, **kwargs)
-    manual = MobileNetV2(strides=(1, 2, 2, 1, 1, 1, 1), dilations=(1, 1, 1, 2, 2, 4, 4), **kwargs)
-    dilations = [m.dilation for m in auto.modules() if isinstance(m, torch.nn.Conv2d)]
-    assert [m.dilation for m in manual.modules() if isinstance(m, torch.nn.Conv2d)] == dilations
-    assert max(dilations) == (4, 4)
-
-
-def test_frozen_stages_and_norm_eval():
-    model = MobileNetV2(ATTENTIONS['ca'], frozen_stages=2, norm_eval=True).train()
-    frozen = {n.split('.')[0] for n, p in model.named_parameters() if not p.requires_grad}
-    assert frozen == {'conv1', 'layer1', 'layer2'}
-    norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
-    assert not any(m.training for m in norms) and model.layer3.training
-    before = [m.running_mean.clone() for m in norms]
-    model(torch.randn(2, 3, 32, 32))[0].mean().backward()
-    assert all(torch.equal(m.running_mean, b) for m, b in zip(norms, before, strict=True))
-    assert model.train() is model and model.eval() is model
-
-
-def test_checkpointing_gives_the_same_gradients():
-    torch.manual_seed(0)
-    plain = MobileNetV2(ATTENTIONS['ca']).double()
-    saving = MobileNetV2(ATTENTIONS['ca'], with_cp=True).double()
-    saving.load_state_dict(plain.state_dict())
-    x = torch.randn(2, 3, 32, 32, dtype=torch.float64)
-    for model in (plain, saving):
-        model(x)[0].square().mean().backward()
-    for a, b in zip(plain.parameters(), saving.parameters(), strict=True):
-        torch.testing.assert_close(a.grad, b.grad)
-
-
 def test_initialisation_is_the_authors():
     """Normal with variance 2 / fan_out, batch norm at 1 and 0."""
     model = MobileNetV2(ATTENTIONS['ca'])

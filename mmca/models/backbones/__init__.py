@@ -1,3 +1,4 @@
 from .mobilenet_v2 import MobileNetV2
+from .mobilenext import MobileNeXt
 
-__all__ = ['MobileNetV2']
+__all__ = ['MobileNeXt', 'MobileNetV2']

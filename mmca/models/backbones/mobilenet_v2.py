@@ -1,22 +1,13 @@
 from collections.abc import Sequence
 
 from mmcv.cnn import ConvModule
-from mmengine.model import BaseModule
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
-from mmca.checkpoint import load_backbone
-from mmca.models.backbones.dilation import conv_geometry, stages_for_output_stride
-from mmca.options import check_choice, suggest_options
+from mmca.models.backbones.dilation import block_geometry
+from mmca.models.backbones.staged_backbone import StagedBackbone, scale_channels
+from mmca.options import suggest_options
 from mmca.registry import MODELS
-
-
-def scale_channels(channels: int, widen_factor: float, divisor: int = 8) -> int:
-    """Width-scaled channel count, MobileNetV2's rounding: to 8, never down by over 10%."""
-    scaled = channels * widen_factor
-    rounded = max(divisor, int(scaled + divisor / 2) // divisor * divisor)
-    return rounded + divisor if rounded < 0.9 * scaled else rounded
 
 
 class InvertedResidual(nn.Module):
@@ -90,7 +81,7 @@ class InvertedResidual(nn.Module):
 
 @MODELS.register_module()
 @suggest_options
-class MobileNetV2(BaseModule):
+class MobileNetV2(StagedBackbone):
     """MobileNetV2 (Sandler et al., CVPR 2018, Table 2) with an attention in its blocks.
 
     As in the CA authors' code, every inverted residual but the first, whose expand ratio
@@ -156,40 +147,18 @@ class MobileNetV2(BaseModule):
         pretrained: str | None = None,
         init_cfg: dict | list | None = None,
     ) -> None:
-        if isinstance(init_cfg, dict) and init_cfg.get('type') == 'Pretrained':
-            # mmengine's own initialiser would skip keys that do not match.
-            pretrained, init_cfg = init_cfg['checkpoint'], None
-        if init_cfg is None:
-            init_cfg = [
-                dict(type='Kaiming', layer='Conv2d'),
-                dict(type='Constant', layer='_BatchNorm', val=1),
-            ]
-        super().__init__(init_cfg)
-        self._check(widen_factor, out_indices, frozen_stages)
-        self.out_indices = tuple(out_indices)
-        self.frozen_stages = frozen_stages
-        self.norm_eval = norm_eval
-        self.pretrained = pretrained
-
-        native = [stride for *_, stride in self.arch_settings]
-        if strides is None and dilations is None:
-            # The stem halves the size once more.
-            strides, dilations = stages_for_output_stride(native, output_stride, stem_stride=2)
-        elif strides is None or dilations is None or output_stride != 32:
-            raise ValueError(
-                'MobileNetV2: give output_stride alone, or strides and dilations together'
-            )
-        geometry = conv_geometry(strides, dilations, [row[2] for row in self.arch_settings])
+        super().__init__(widen_factor, out_indices, frozen_stages, norm_eval, pretrained, init_cfg)
+        _, _, blocks, native_strides = zip(*self.arch_settings)
+        geometry = block_geometry(native_strides, blocks, output_stride, strides, dilations)
 
         conv = dict(norm_cfg=norm_cfg, act_cfg=act_cfg)
         channels = scale_channels(32, widen_factor)
         self.conv1 = ConvModule(3, channels, 3, stride=2, padding=1, **conv)
-        self.layers = []
         for i, (expand_ratio, width, _, _) in enumerate(self.arch_settings):
-            blocks = []
+            layer = nn.Sequential()
             for stride, dilation in geometry[i]:
                 out_channels = scale_channels(width, widen_factor)
-                blocks.append(
+                layer.append(
                     InvertedResidual(
                         channels,
                         out_channels,
@@ -203,48 +172,9 @@ class MobileNetV2(BaseModule):
                 )
                 channels = out_channels
             self.layers.append(f'layer{i + 1}')
-            self.add_module(self.layers[-1], nn.Sequential(*blocks))
+            self.add_module(self.layers[-1], layer)
         if 7 in self.out_indices:
             self.conv2 = ConvModule(
                 channels, scale_channels(1280, max(1.0, widen_factor)), 1, **conv
             )
             self.layers.append('conv2')
-
-    @staticmethod
-    def _check(widen_factor: float, out_indices: Sequence[int], frozen_stages: int) -> None:
-        if widen_factor <= 0:
-            raise ValueError(f'MobileNetV2: widen_factor={widen_factor} must be above 0')
-        if not out_indices:
-            raise ValueError('MobileNetV2: out_indices is empty')
-        for index in out_indices:
-            check_choice('MobileNetV2', 'out_indices', index, tuple(range(8)))
-        check_choice('MobileNetV2', 'frozen_stages', frozen_stages, tuple(range(-1, 8)))
-
-    def init_weights(self) -> None:
-        super().init_weights()
-        for block in self.modules():
-            # An attention may know a better start; mmengine does not look inside Sequential.
-            if hasattr(getattr(block, 'attention', None), 'init_weights'):
-                block.attention.init_weights()
-        if self.pretrained is not None:
-            load_backbone(self, self.pretrained)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        x = self.conv1(x)
-        outs = []
-        for i, name in enumerate(self.layers):
-            x = getattr(self, name)(x)
-            if i in self.out_indices:
-                outs.append(x)
-        return tuple(outs)
-
-    def train(self, mode: bool = True) -> 'MobileNetV2':
-        super().train(mode)
-        if self.frozen_stages >= 0:
-            for name in ['conv1', *self.layers[: self.frozen_stages]]:
-                getattr(self, name).eval().requires_grad_(False)
-        if mode and self.norm_eval:
-            for module in self.modules():
-                if isinstance(module, _BatchNorm):
-                    module.eval()
-        return self
