@@ -1,5 +1,7 @@
 import pytest
 import torch
+from conftest import ROOT, build_model
+from mmengine.config import Config
 
 from mmca.models import MobileNeXt
 
@@ -75,3 +77,36 @@ def test_reduced_width_keeps_the_last_layer():
     model = MobileNeXt(widen_factor=0.5).eval()
     assert model(torch.randn(1, 3, 64, 64))[0].shape == (1, 1280, 2, 2)
     assert model.layer6[0].expand_conv.conv.weight.shape[0] == 288
+
+
+@pytest.mark.parametrize('output_stride', [32, 16, 8])
+def test_serves_a_segmentor_of_mmseg(output_stride):
+    config = Config.fromfile(ROOT / 'configs/deeplabv3_mbv2_voc.py')
+    config.model.backbone.update(
+        type='mmca.MobileNeXt', attention=CA, out_indices=(7,), output_stride=output_stride
+    )
+    config.model.decode_head.in_channels = 1280
+    model = build_model(config.model).eval()
+    with torch.no_grad():
+        logits = model(torch.randn(1, 3, 64, 64), mode='tensor')
+    assert logits.shape == (1, 21, 64 // output_stride, 64 // output_stride)
+
+
+def test_serves_a_detector_of_mmdet():
+    from mmdet.registry import MODELS
+    from mmengine.registry import DefaultScope
+
+    head = dict(type='RetinaHead', num_classes=3, in_channels=32, feat_channels=32)
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        model = MODELS.build(
+            dict(
+                type='RetinaNet',
+                data_preprocessor=dict(type='DetDataPreprocessor'),
+                backbone=dict(type='mmca.MobileNeXt', attention=CA, out_indices=(2, 4, 6)),
+                neck=dict(type='FPN', in_channels=[192, 384, 960], out_channels=32, num_outs=5),
+                bbox_head=head,
+            )
+        ).eval()
+        with torch.no_grad():
+            scores, boxes = model(torch.randn(1, 3, 128, 128), mode='tensor')
+    assert [level.shape[1:] for level in scores] == [(27, n, n) for n in (16, 8, 4, 2, 1)]
