@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 
+from mmengine.dataset import DefaultSampler as _DefaultSampler
 from mmengine.dataset import InfiniteSampler as _InfiniteSampler
 
 from mmca.registry import DATA_SAMPLERS
@@ -42,3 +43,20 @@ class InfiniteSampler(_InfiniteSampler):
     def _infinite_indices(self) -> Iterator[SampleIndex]:
         for position, index in enumerate(super()._infinite_indices()):
             yield SampleIndex(index, self.seed, position)
+
+
+@DATA_SAMPLERS.register_module()
+class DefaultSampler(_DefaultSampler):
+    """mmengine's DefaultSampler whose indices carry their place, like InfiniteSampler's here.
+
+    Args:
+        dataset (Sized): The dataset.
+        shuffle (bool): Whether to shuffle.
+        seed (int | None): Seed of the order; default: one shared by all processes.
+        round_up (bool): Whether to repeat samples so that all processes have equally many.
+    """
+
+    def __iter__(self) -> Iterator[SampleIndex]:
+        first = self.epoch * self.total_size + self.rank
+        for i, index in enumerate(super().__iter__()):
+            yield SampleIndex(index, self.seed, first + i * self.world_size)

@@ -11,8 +11,8 @@ from mmca.registry import TRANSFORMS
 class SeedAugmentation(BaseTransform):
     """Seed the random transforms that follow from the sample's place in the data stream.
 
-    Needs :class:`mmca.InfiniteSampler`; with another sampler it does nothing. Required key:
-    ``sample_idx``.
+    Needs :class:`mmca.InfiniteSampler` or :class:`mmca.DefaultSampler`; with another sampler it
+    does nothing. Required key: ``sample_idx``.
     """
 
     def transform(self, results: dict) -> dict:

@@ -1,0 +1,6 @@
+_base_ = [
+    './_base_/classification.py',
+    './_base_/models/mbv2_classifier.py',
+    './_base_/datasets/imagenet.py',
+    './_base_/schedules/imagenet_200e.py',
+]

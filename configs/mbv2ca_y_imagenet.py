@@ -1,0 +1,3 @@
+# One direction only, along the height: Y attention of the paper's ablation.
+_base_ = './mbv2ca_imagenet.py'
+model = dict(backbone=dict(attention=dict(axes='h')))

@@ -1,0 +1,7 @@
+_base_ = [
+    './_base_/classification.py',
+    './_base_/models/mnext_classifier.py',
+    './_base_/datasets/cifar10.py',
+    './_base_/schedules/cifar10_10e.py',
+]
+model = dict(head=dict(num_classes=10))

@@ -1,0 +1,2 @@
+_base_ = './mnext_cifar10.py'
+model = dict(backbone=dict(attention=dict(type='mmca.CoordinateAttention', reduction=24)))

@@ -1,0 +1,2 @@
+_base_ = './mnext_imagenet.py'
+model = dict(backbone=dict(attention=dict(type='mmca.CoordinateAttention', reduction=24)))
