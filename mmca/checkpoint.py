@@ -5,30 +5,17 @@ backbone then trains from scratch unnoticed. Here a mismatch is an error.
 """
 
 import hashlib
-import pickle
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
+from types import ModuleType
 from urllib.parse import urlsplit
 
 import torch
-from mmengine.logging import HistoryBuffer, print_log
+from mmengine.logging import print_log
 from torch import Tensor, nn
 
-# What a training checkpoint of mmengine holds beside tensors: loss histories, numpy arrays.
-_HISTORY_GLOBALS = {
-    'mmengine.logging.history_buffer.HistoryBuffer',
-    'numpy.ndarray',
-    'numpy.dtype',
-    '_codecs.encode',
-    *(
-        f'numpy.{core}.multiarray.{name}'
-        for core in ('core', '_core')
-        for name in ('_reconstruct', 'scalar')
-    ),
-}
+from mmca.unpickling import load_allowed
 
 # Parameters that tell one attention from another.
 _ATTENTION_SIGNATURES = {
@@ -37,79 +24,34 @@ _ATTENTION_SIGNATURES = {
     'conv_spatial': 'CBAM',
     'conv_reduce': 'SqueezeExcitation',
 }
+_CONVERT = 'python tools/convert_checkpoint.py SRC DST'
 
 
 class CheckpointError(RuntimeError):
     """A checkpoint that cannot be read, or that does not fit the model."""
 
 
-def _history_method(owner: type, name: str) -> Callable:
-    """Stands in for ``getattr``, by which a HistoryBuffer refers to its public methods."""
-    if owner is HistoryBuffer and not name.startswith('_'):
-        return getattr(owner, name)
-    raise pickle.UnpicklingError(f'GLOBAL getattr({owner}, {name!r}) is not allowed')
-
-
-class _AllowListUnpickler(pickle.Unpickler):
-    """What ``torch.serialization.safe_globals`` does, for torch before 2.6."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        from torch._weights_only_unpickler import _get_allowed_globals
-
-        path = f'{module}.{name}'
-        if path in ('builtins.getattr', '__builtin__.getattr'):
-            return _history_method
-        if path in _get_allowed_globals() or path in _HISTORY_GLOBALS:
-            return super().find_class(module, name)
-        raise pickle.UnpicklingError(f'GLOBAL {path} is not allowed')
-
-    @classmethod
-    def as_pickle_module(cls) -> SimpleNamespace:
-        return SimpleNamespace(
-            __name__='pickle',
-            Unpickler=cls,
-            load=lambda file, **options: cls(file, **options).load(),
-        )
-
-
-def _history_classes() -> list:
-    import codecs
-
-    import numpy as np
-
-    reconstruct, _ = np.array([0]).__reduce__()[:2]
-    scalar = np.float64(0).__reduce__()[0]
-    dtypes = {type(np.dtype(kind)) for kind in ('f4', 'f8', 'i4', 'i8', 'u1', '?')}
-    getattr_ = (_history_method, 'builtins.getattr')
-    return [
-        HistoryBuffer,
-        getattr_,
-        np.ndarray,
-        np.dtype,
-        reconstruct,
-        scalar,
-        codecs.encode,
-        *dtypes,
-    ]
-
-
 def load_file(path: str | Path, map_location: str = 'cpu') -> dict:
     """Load a checkpoint without running code from it.
 
     Args:
-        path (str | Path): A file written by ``torch.save``, or an http(s) address of one, which
-            is downloaded once to torch.hub's folder.
+        path (str | Path): A file written by ``torch.save``, or one of safetensors if it ends in
+            ``.safetensors``; or an http(s) address of one, which is downloaded once to
+            torch.hub's folder.
         map_location (str): Device for its tensors.
 
     Raises:
         CheckpointError: If the file is missing, damaged, or holds other than tensors, plain
-            values and mmengine's loss histories.
+            values and mmengine's loss histories; or if the package safetensors is missing.
     """
     path = _download(path) if str(path).startswith(('http://', 'https://')) else Path(path)
     if not path.is_file():
         raise CheckpointError(f'{path}: no such checkpoint; check the path')
+    load = load_allowed
+    if path.suffix == '.safetensors':
+        load = safetensors_for(path).load_file
     try:
-        checkpoint = _load_allowed(path, map_location)
+        checkpoint = load(path, map_location)
     # A damaged pickle fails in any way.
     except Exception as error:
         if refused := re.search(r'GLOBAL (\S+)', str(error)):
@@ -129,6 +71,21 @@ def load_file(path: str | Path, map_location: str = 'cpu') -> dict:
     return checkpoint
 
 
+def safetensors_for(path: str | Path) -> ModuleType:
+    """The module ``safetensors.torch``, needed for the file ``path``.
+
+    Raises:
+        CheckpointError: If it is not installed.
+    """
+    try:
+        import safetensors.torch
+    except ModuleNotFoundError as error:
+        raise CheckpointError(
+            f'{path}: this format needs a package: pip install safetensors'
+        ) from error
+    return safetensors.torch
+
+
 def _download(url: str) -> Path:
     # Two addresses may end in the same name.
     name = f'{hashlib.sha256(url.encode()).hexdigest()[:8]}-{Path(urlsplit(url).path).name}'
@@ -144,21 +101,14 @@ def _download(url: str) -> Path:
     return path
 
 
-def _load_allowed(path: Path, map_location: str) -> Any:
-    if hasattr(torch.serialization, 'get_unsafe_globals_in_checkpoint'):  # torch 2.6 or newer
-        with torch.serialization.safe_globals(_history_classes()):
-            return torch.load(path, map_location=map_location, weights_only=True)
-    module = _AllowListUnpickler.as_pickle_module()
-    return torch.load(path, map_location=map_location, pickle_module=module)
-
-
 def state_dict_of(checkpoint: Mapping) -> dict[str, Tensor]:
     """The weights of a checkpoint, without ``state_dict`` wrapper or ``module.`` prefix."""
     state = checkpoint.get('state_dict', checkpoint)
     weights = {k.removeprefix('module.'): v for k, v in state.items() if isinstance(v, Tensor)}
     if not weights:
         raise CheckpointError(
-            f'no weights in the checkpoint: its keys are {sorted(checkpoint)[:5]}'
+            f'no weights in the checkpoint: its keys are {sorted(checkpoint)[:5]}. If they are in '
+            f'one of these, take them out: `{_CONVERT}`'
         )
     return weights
 
@@ -256,6 +206,11 @@ def attention_of(keys: Iterable[str]) -> str:
 
 
 def _diagnose(weights: Mapping[str, Tensor], model: nn.Module) -> str:
+    from mmca.convert.recognise import find_scheme  # it imports the models, and they this module
+
+    scheme = find_scheme(weights)
+    if scheme and scheme.name != 'mmca':
+        return f'it has the names of {scheme.title}, convert it first, `{_CONVERT}`; '
     wanted = model.state_dict()
     theirs, ours = attention_of(weights), attention_of(wanted)
     if not set(weights) & set(wanted):

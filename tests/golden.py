@@ -30,7 +30,8 @@ def draw(name: str) -> tuple[dict[str, torch.Tensor], np.random.Generator, list[
         elif len(shape) == 1:
             n = 1 + 0.1 * n
         else:
-            n = n * np.sqrt(2 / np.prod(shape[1:]))
+            # Rounded first: so NumPy 1 did, of whatever version runs this.
+            n = n * np.float32(np.sqrt(2 / np.prod(shape[1:])))
         weights[key] = torch.from_numpy(np.asarray(n, np.float32))
     return weights, rng, spec['input']
 

@@ -1,0 +1,78 @@
+from collections.abc import Iterable
+from pathlib import Path
+
+from torch import Tensor
+
+from mmca.checkpoint import load_file
+from mmca.version import __version__
+
+from .files import check_target, take_weights, write_weights
+from .matching import below, check_names, match, require_match
+from .network import read_network
+from .recognise import recognise
+from .targets import target_scheme
+
+
+def convert_file(
+    source: str,
+    target: Path,
+    to: str = 'mmca',
+    drop: Iterable[str] = (),
+    ema: bool = False,
+    force: bool = False,
+) -> list[str]:
+    """Convert a checkpoint file; nothing is left out or made up without being named.
+
+    Args:
+        source (str): File or http(s) address of the checkpoint.
+        target (Path): File to write.
+        to (str): Whose names the tensors get: ``'mmca'``, ``'authors'`` or ``'torchvision'``.
+        drop (Iterable[str]): Names in the source, or first parts of names, of tensors to leave
+            out, and of tensors to do without.
+        ema (bool): Take the averaged copy of the weights.
+        force (bool): Overwrite an existing target.
+
+    Returns:
+        list[str]: Lines that say what was done.
+
+    Raises:
+        CheckpointError: If the source cannot be read or recognised, if tensors do not match
+            and are not named in ``drop``, if ``to`` has no such network, or if the target is
+            refused.
+    """
+    check_target(target, source, force)
+    weights, notes = take_weights(load_file(source), source, ema)
+    scheme = recognise(weights, source)
+    drop = [name.rstrip('.') for name in drop]
+    dropped = [key for key in weights if below(key, drop)]
+    kept = {key: value for key, value in weights.items() if not below(key, drop)}
+
+    shapes = {scheme.to_ours(k): v.shape for k, v in kept.items() if isinstance(v, Tensor)}
+    shapes.pop(None, None)  # keys that the scheme does not have
+    network = read_network(scheme.architecture, shapes, scheme.attention)
+    title = f'{source}: {scheme.title}: {network}'
+    output = target_scheme(to, network, title)
+
+    expected = network.shapes()
+    found = match(kept, scheme, expected)
+    check_names(drop, [*weights, *found.missing], title)
+    require_match(found, kept, drop, title)
+
+    converted = {output.from_ours(k): found.tensors[k] for k in expected if k in found.tensors}
+    meta = dict(mmca_version=__version__, source=Path(source).name, converted_from=scheme.name)
+    write_weights(converted, target, meta if to == 'mmca' else None)
+    absent = [key for key in found.missing if key not in weights]
+    return [
+        title,
+        *notes,
+        *_groups('dropped', dropped),
+        *_groups('did without', absent),
+        *_groups('num_batches_tracked created as 0, the source has none', found.created),
+        f'{target}: wrote {len(converted)} tensors with the names of {output.title}',
+    ]
+
+
+def _groups(what: str, keys: list[str]) -> list[str]:
+    """One line with the number of keys and their first two parts; none without keys."""
+    groups = ', '.join(dict.fromkeys('.'.join(key.split('.')[:2]) for key in keys))
+    return [f'{what}: {len(keys)} ({groups})'] if keys else []
