@@ -1,5 +1,6 @@
-"""The real-data configs, unmodified but for data root and length, train and validate."""
+"""Configs, unmodified but for data root and length, train and validate."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -7,16 +8,26 @@ import pytest
 from conftest import run_tool
 from PIL import Image
 
+from mmca.sampledata import SampleSettings, generate
+
 CONFIGS = Path(__file__).parents[1] / 'configs'
+CLASSIFICATION = sorted(path.stem for path in CONFIGS.glob('m*.py'))
 SHORT = (
-    'train_cfg.max_iters=1',
-    'train_cfg.val_interval=1',
-    'param_scheduler.0.end=1',
     'train_dataloader.batch_size=2',
     'train_dataloader.num_workers=0',
     'train_dataloader.persistent_workers=False',
     'val_dataloader.num_workers=0',
     'val_dataloader.persistent_workers=False',
+)
+ONE_ITERATION = (
+    'train_cfg.max_iters=1',
+    'train_cfg.val_interval=1',
+    'param_scheduler.0.end=1',
+)
+ONE_EPOCH = (
+    'train_cfg.max_epochs=1',
+    'train_dataloader.dataset.indices=2',
+    'val_dataloader.dataset.indices=2',
 )
 
 
@@ -39,6 +50,19 @@ def camvid(root: Path) -> Path:
     return root
 
 
+def image_folder(root: Path, classes: int) -> Path:
+    """The sample in ImageNet's layout, with as many classes as a dataset has."""
+    generate(SampleSettings(train=20, val=20, size=64), root / 'sample', 'imagenet')
+    scenes = sorted((root / 'sample/train').rglob('*.jpg'))
+    names = [f'n{i:08d}' for i in range(classes)]
+    for split in ('train', 'val', 'test'):
+        for i, name in enumerate(names):
+            folder = root / split / name
+            folder.mkdir(parents=True)
+            os.link(scenes[i % len(scenes)], folder / 'scene.jpg')
+    return root
+
+
 def cityscapes(root: Path) -> Path:
     for split in ('train', 'val'):
         for name in ('a', 'b'):
@@ -52,7 +76,7 @@ def cityscapes(root: Path) -> Path:
 @pytest.mark.parametrize(
     'config', ['deeplabv3_mbv2ca_voc', 'deeplabv3_mbv2ca_camvid', 'deeplabv3_mbv2_cityscapes_s8']
 )
-def test_recipe_trains(config, sample_voc, tmp_path):
+def test_segmentation_recipe_trains(config, sample_voc, tmp_path):
     if config.endswith('voc'):
         data_root = sample_voc
     else:
@@ -66,7 +90,35 @@ def test_recipe_trains(config, sample_voc, tmp_path):
         data_root,
         '--cfg-options',
         *SHORT,
+        *ONE_ITERATION,
     )
     assert outcome.code == 0, outcome.output
     assert (tmp_path / 'run/iter_1.pth').is_file()
     assert 'mIoU' in outcome.output
+
+
+@pytest.fixture(scope='module')
+def image_folders(tmp_path_factory) -> dict[str, Path]:
+    root = tmp_path_factory.mktemp('folders')
+    sizes = {'imagenet': 1000, 'cifar10': 10, 'sample': 20}
+    return {name: image_folder(root / name, classes) for name, classes in sizes.items()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('config', CLASSIFICATION)
+def test_classification_recipe_trains(config, image_folders, tmp_path):
+    data_root = next(root for name, root in image_folders.items() if name in config)
+    outcome = run_tool(
+        'train',
+        CONFIGS / f'{config}.py',
+        '--work-dir',
+        tmp_path,
+        '--data-root',
+        data_root,
+        '--cfg-options',
+        *SHORT,
+        *ONE_EPOCH,
+    )
+    assert outcome.code == 0, outcome.output
+    assert (tmp_path / 'epoch_1.pth').is_file()
+    assert 'accuracy/top1' in outcome.output

@@ -7,13 +7,28 @@ import shlex
 import sys
 from pathlib import Path
 
-from mmca.dataprep import camvid, cityscapes, sample, voc2012
+from mmca.dataprep import (
+    bccd,
+    camvid,
+    cifar10,
+    cityscapes,
+    coco,
+    imagenet,
+    sample,
+    voc0712,
+    voc2012,
+)
 from mmca.dataprep.common import PrepareError
 
 DATASETS = {
     'voc2012': voc2012,
     'cityscapes': cityscapes,
     'camvid': camvid,
+    'imagenet': imagenet,
+    'cifar10': cifar10,
+    'coco': coco,
+    'voc0712': voc0712,
+    'bccd': bccd,
     'sample': sample,
 }
 

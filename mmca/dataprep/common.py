@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -105,3 +105,11 @@ def track(items: Iterable[T], label: str, total: int | None = None) -> Iterator[
         for item in items:
             yield item
             progress.advance()
+
+
+def copy_files(files: Sequence[Path], source: Path, root: Path) -> None:
+    """Copy files below ``source`` to the same places below ``root``, where they are missing."""
+    for path in track(files, f'copying {source}'):
+        copy = root / path.relative_to(source)
+        if not copy.exists():
+            write_atomic(copy, path.read_bytes())

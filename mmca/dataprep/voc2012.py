@@ -7,8 +7,9 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path, PurePosixPath
 
 from .archives import Archive, ensure_archives, extract, members
-from .common import PrepareError, palette_image, read_lines, write_atomic, write_lines
+from .common import PrepareError, palette_image, write_atomic, write_lines
 from .verify import report, verify_counts, verify_pairs
+from .voc import list_names
 
 HELP = 'PASCAL VOC 2012 with the SBD augmentation'
 VOC = Archive(
@@ -67,7 +68,7 @@ def verify(root: Path, expected: dict[str, int], command: str) -> None:
     """
     if not root.is_dir():
         raise PrepareError(f'{root} does not exist; run: {command}')
-    names = {split: _names(root, 'Segmentation', split) for split in expected}
+    names = {split: list_names(root, 'Segmentation', split) for split in expected}
     pairs = [pair for split in expected for pair in _pairs(root, split)]
     others = set((root / 'JPEGImages').glob('*.jpg')) - {image for image, _ in pairs}
     problems = verify_counts({split: len(found) for split, found in names.items()}, expected)
@@ -80,22 +81,17 @@ def verify(root: Path, expected: dict[str, int], command: str) -> None:
     )
 
 
-def _names(root: Path, kind: str, split: str) -> list[str]:
-    path = root / 'ImageSets' / kind / f'{split}.txt'
-    return read_lines(path) if path.exists() else []
-
-
 def _pairs(root: Path, split: str) -> list[tuple[Path, Path]]:
     masks = root / _MASK_FOLDERS.get(split, _AUG_FOLDER)
     return [
         (root / 'JPEGImages' / f'{name}.jpg', masks / f'{name}.png')
-        for name in _names(root, 'Segmentation', split)
+        for name in list_names(root, 'Segmentation', split)
     ]
 
 
 def _has_voc(root: Path) -> bool:
     pairs = [pair for split in ('train', 'val') for pair in _pairs(root, split)]
-    detection = _names(root, 'Main', 'trainval')
+    detection = list_names(root, 'Main', 'trainval')
     files = [path for pair in pairs for path in pair]
     files += [root / 'JPEGImages' / f'{name}.jpg' for name in detection]
     files += [root / 'Annotations' / f'{name}.xml' for name in detection]
@@ -137,5 +133,5 @@ def _convert_sbd(archive: Path, root: Path) -> None:
                 buffer = io.BytesIO()
                 palette_image(labels).save(buffer, 'PNG')
                 write_atomic(mask, buffer.getvalue())
-    voc = {name for split in ('train', 'val') for name in _names(root, 'Segmentation', split)}
+    voc = {name for split in ('train', 'val') for name in list_names(root, 'Segmentation', split)}
     write_lines(root / 'ImageSets' / 'Segmentation' / 'aug.txt', sorted(listed - voc))

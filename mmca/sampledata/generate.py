@@ -17,9 +17,9 @@ _README = """\
 Synthetic sample data, drawn by mmca
 ====================================
 
-These pictures are procedurally drawn. They are not photographs and not a part of the dataset
-whose folder layout they use ({layout}) and whose class names they borrow. Numbers measured on
-them say nothing about that dataset.
+These pictures are procedurally drawn. They are not photographs, and not a part of the dataset
+whose folder layout they use ({layout}) or of PASCAL VOC, whose class names they borrow. Numbers
+measured on them say nothing about those datasets.
 
 layout      {layout}
 difficulty  {difficulty}
@@ -45,11 +45,17 @@ def generate(settings: SampleSettings, root: Path, layout: str = 'voc2012') -> b
         Whether anything had to be written.
 
     Raises:
-        PrepareError: The folder holds something else.
+        PrepareError: The folder holds something else, or the layout needs more scenes.
         ValueError: The layout is unknown.
     """
     if layout not in LAYOUTS:
         raise ValueError(f'layout must be one of {tuple(LAYOUTS)}, got {layout!r}')
+    for split, count in settings.counts.items():
+        if count < LAYOUTS[layout].minimum:
+            raise PrepareError(
+                f'--{split} must be at least {LAYOUTS[layout].minimum} with --layout {layout}, '
+                f'so that all 20 classes occur, got {count}'
+            )
     wanted = {'layout': layout, **settings.as_dict()}
     state = read_state(root)
     if state is None:
@@ -73,7 +79,7 @@ def generate(settings: SampleSettings, root: Path, layout: str = 'voc2012') -> b
 
     _write_state(root, wanted, complete=False)
     write_atomic(root / 'README.txt', _README.format(**wanted, out=shlex.quote(str(root))).encode())
-    LAYOUTS[layout](settings, root)
+    LAYOUTS[layout].write(settings, root)
     _write_state(root, wanted, complete=True)
     return True
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -13,8 +14,8 @@ from .drawing import background, shape_mask, texture_weight
 
 SPLITS = ('train', 'val')
 
-# Objects of consecutive scenes; the classes are dealt out to them in shuffled rounds of 20.
-_OBJECTS_PER_SCENE = (2, 3, 4)
+#: Numbers of objects of consecutive scenes, beginning anew after the last one.
+OBJECTS_PER_SCENE = (2, 3, 4)
 _MIN_IN_FRAME = 0.7
 
 
@@ -76,6 +77,11 @@ class Scene:
         """Number of the object at every pixel from 1, uint8 ``(H, W)``; 0 is the background."""
         return self._paint(range(1, len(self.instances) + 1))
 
+    def jpeg(self) -> bytes:
+        """The image as a JPEG file."""
+        bgr = cv2.cvtColor(self.image, cv2.COLOR_RGB2BGR)
+        return cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
+
     def _paint(self, values) -> np.ndarray:
         result = np.zeros(self.image.shape[:2], np.uint8)
         for instance, value in zip(self.instances, values, strict=True):
@@ -96,12 +102,15 @@ class _Placed:
     full_area: int
 
 
-def _scene_labels(seed: int, split: str, index: int) -> list[int]:
-    """Classes of a scene's objects, such that all classes come equally often in a split."""
-    block, position = divmod(index, len(_OBJECTS_PER_SCENE))
-    first = block * sum(_OBJECTS_PER_SCENE) + sum(_OBJECTS_PER_SCENE[:position])
+def scene_labels(seed: int, split: str, index: int, objects: Sequence[int]) -> list[int]:
+    """Classes of a scene's objects from back to front, without drawing it; see `draw_scene`.
+
+    They are dealt out in shuffled rounds of 20, so all classes come equally often in a split.
+    """
+    block, position = divmod(index, len(objects))
+    first = block * sum(objects) + sum(objects[:position])
     labels = []
-    for slot in range(first, first + _OBJECTS_PER_SCENE[position]):
+    for slot in range(first, first + objects[position]):
         shuffle = np.random.default_rng((seed, SPLITS.index(split), slot // 20, 20))
         labels.append(int(shuffle.permutation(20)[slot % 20]) + 1)
     return labels
@@ -198,6 +207,7 @@ def draw_scene(
     seed: int = 0,
     difficulty: str = 'easy',
     size: tuple[int, int] = (128, 128),
+    objects: Sequence[int] = OBJECTS_PER_SCENE,
 ) -> Scene:
     """Draw one scene; the same arguments give the same scene, whatever was drawn before.
 
@@ -209,6 +219,7 @@ def draw_scene(
             are random and the objects are smaller and turned; shape and texture tell the class,
             and for four pairs of classes only the place in the frame does.
         size: Height and width in pixels.
+        objects: How many objects consecutive scenes of the split have; ``(1,)`` for one each.
     """
     if difficulty not in DIFFICULTIES:
         raise ValueError(f'difficulty must be one of {DIFFICULTIES}, got {difficulty!r}')
@@ -216,7 +227,7 @@ def draw_scene(
         raise ValueError(f'split must be one of {SPLITS}, got {split!r}')
     settings = _SETTINGS[difficulty]
     rng = np.random.default_rng((seed, SPLITS.index(split), index))
-    labels = _scene_labels(seed, split, index)
+    labels = scene_labels(seed, split, index, objects)
 
     image = background(size, rng)
     placed = _compose(labels, settings, size, rng)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from .scene import DIFFICULTIES, Scene, draw_scene
+from .scene import DIFFICULTIES, OBJECTS_PER_SCENE, Scene, draw_scene
 
 # Raise it when scenes come out differently, so that old samples are not continued or reused.
 DRAWING_VERSION = 1
@@ -49,10 +50,16 @@ class SampleSettings:
         """Number of scenes per split."""
         return {'train': self.train, 'val': self.val}
 
-    def draw(self, split: str, index: int) -> Scene:
-        """Draw one scene of the sample."""
-        size = (self.size, self.size)
-        return draw_scene(split, index, seed=self.seed, difficulty=self.difficulty, size=size)
+    def draw(self, split: str, index: int, objects: Sequence[int] = OBJECTS_PER_SCENE) -> Scene:
+        """Draw one scene of the sample, see :func:`mmca.sampledata.draw_scene`."""
+        return draw_scene(
+            split,
+            index,
+            seed=self.seed,
+            difficulty=self.difficulty,
+            size=(self.size, self.size),
+            objects=objects,
+        )
 
     def as_dict(self) -> dict[str, int | str]:
         """The settings with the version of the drawing code, for comparing and storing."""
