@@ -8,6 +8,7 @@ modules in ``locations`` are imported when something is first looked up.
 from mmengine.registry import DATA_SAMPLERS as ROOT_DATA_SAMPLERS
 from mmengine.registry import HOOKS as ROOT_HOOKS
 from mmengine.registry import MODELS as ROOT_MODELS
+from mmengine.registry import TASK_UTILS as ROOT_TASK_UTILS
 from mmengine.registry import TRANSFORMS as ROOT_TRANSFORMS
 from mmengine.registry import Registry
 
@@ -25,3 +26,5 @@ DATA_SAMPLERS = Registry(
     scope='mmca',
     locations=['mmca.datasets.samplers'],
 )
+# What is in it derives from mmdet's: the configs in need of it import it.
+TASK_UTILS = Registry('task util', parent=ROOT_TASK_UTILS, scope='mmca')

@@ -64,7 +64,9 @@ def wheel(checkout, tmp_path_factory):
 
 def test_wheel_carries_code_configs_and_tools(wheel, checkout):
     names = {n for n in wheel.namelist() if '.dist-info/' not in n}
-    expected = {f'mmca/{name}' for name in files_below(ROOT / 'mmca') if name.endswith(('.py', '.csv'))}
+    expected = {
+        f'mmca/{name}' for name in files_below(ROOT / 'mmca') if name.endswith(('.py', '.csv'))
+    }
     for folder in ('configs', 'tools'):
         expected |= {f'mmca/.mim/{folder}/{name}' for name in files_below(ROOT / folder)}
     expected |= {'mmca/.mim/model-index.yml', 'mmca/.mim/dataset-index.yml'}

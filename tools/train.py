@@ -27,6 +27,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     from mmca.checkpoint import CheckpointError
+    from mmca.engine.box_check import BadAnnotationError, check_boxes
     from mmca.engine.data_check import MissingDataError, check_datasets
     from mmca.engine.resume import find_resumable, refuse_to_overwrite, require_resumable
     from mmca.engine.setup import load_config, run
@@ -34,6 +35,7 @@ def main() -> None:
     cfg = load_config(args)
     try:
         check_datasets(cfg, ['train_dataloader', 'val_dataloader'])
+        check_boxes(cfg, ['train_dataloader', 'val_dataloader'])
         if args.resume == 'auto':
             cfg.load_from = find_resumable(cfg.work_dir)
         else:
@@ -41,7 +43,7 @@ def main() -> None:
             if args.resume:
                 cfg.load_from = require_resumable(args.resume)
         cfg.resume = bool(args.resume)
-    except (MissingDataError, FileExistsError, CheckpointError) as error:
+    except (MissingDataError, BadAnnotationError, FileExistsError, CheckpointError) as error:
         raise SystemExit(f'Error: {error}') from error
     if args.amp:
         cfg.optim_wrapper.type = 'AmpOptimWrapper'

@@ -25,11 +25,22 @@ def config_datasets(cfg: Config, loaders: Sequence[str]) -> Iterator[tuple[str, 
                 yield loader, dataset
 
 
+def config_metrics(cfg: Config) -> Iterator[dict]:
+    """The metrics of the evaluators that ``cfg`` has."""
+    for name in ('val_evaluator', 'test_evaluator'):
+        metrics = cfg.get(name) or []
+        yield from metrics if isinstance(metrics, list) else [metrics]
+
+
 def set_data_root(cfg: Config, data_root: str) -> None:
-    """Point every dataset of ``cfg`` at ``data_root``."""
+    """Point every dataset of ``cfg``, and the annotations of its metrics, at ``data_root``."""
     loaders = ('train_dataloader', 'val_dataloader', 'test_dataloader')
     for _, dataset in config_datasets(cfg, loaders):
         dataset['data_root'] = data_root
+    former = f'{cfg.get("data_root")}/'
+    for metric in config_metrics(cfg):
+        if metric.get('ann_file', '').startswith(former):
+            metric['ann_file'] = f'{data_root}/{metric["ann_file"].removeprefix(former)}'
     cfg.data_root = data_root
 
 

@@ -1,6 +1,7 @@
 """What ``tools/train.py`` and ``tools/test.py`` do to a config before the Runner sees it."""
 
 import argparse
+import importlib.util
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from mmengine.runner.checkpoint import CheckpointLoader
 
 from mmca.checkpoint import CheckpointError, load_file
 
-from .data_check import config_datasets, set_data_root
+from .data_check import config_datasets, config_metrics, set_data_root
 
 
 def load_config(args: argparse.Namespace) -> Config:
@@ -88,12 +89,24 @@ def _fit_to_device(cfg: Config) -> str:
     return f'No GPU found: {", ".join(dropped)}.' if dropped else ''
 
 
+def _use_faster_coco_eval(cfg: Config) -> str:
+    """Let mmdet's COCO metric use faster-coco-eval where it is installed; returns what to say."""
+    wanted = any(metric.get('type') == 'CocoMetric' for metric in config_metrics(cfg))
+    if not wanted or importlib.util.find_spec('faster_coco_eval') is None:
+        return ''
+    import faster_coco_eval
+
+    # Before mmdet imports pycocotools.
+    faster_coco_eval.init_as_pycocotools()
+    return f'COCO evaluation by faster-coco-eval {faster_coco_eval.__version__}.'
+
+
 def run(cfg: Config, action: str) -> dict | None:
     """Build the Runner and call its ``train`` or ``test``; a bad checkpoint ends in one line."""
-    note = _fit_to_device(cfg)
+    notes = [_fit_to_device(cfg), _use_faster_coco_eval(cfg)]
     try:
         runner = Runner.from_cfg(cfg)
-        if note:  # not before: the Runner opens the log file
+        for note in filter(None, notes):  # not before: the Runner opens the log file
             runner.logger.warning(note)
         return getattr(runner, action)()
     except CheckpointError as error:

@@ -21,7 +21,7 @@ class InvertedResidual(nn.Module):
         out_channels (int): Channels of the output.
         stride (int): Stride of the depthwise convolution.
         dilation (int): Dilation of the depthwise convolution.
-        expand_ratio (int): Hidden channels over ``in_channels``; 1 drops the expansion.
+        expand_ratio (float): Hidden channels over ``in_channels``; 1 drops the expansion.
         attention (dict | None): Config of the attention.
         norm_cfg (dict): Normalisation.
         act_cfg (dict): Activation.
@@ -37,14 +37,14 @@ class InvertedResidual(nn.Module):
         out_channels: int,
         stride: int,
         dilation: int,
-        expand_ratio: int,
+        expand_ratio: float,
         attention: dict | None,
         norm_cfg: dict,
         act_cfg: dict,
         with_cp: bool,
     ) -> None:
         super().__init__()
-        hidden = in_channels * expand_ratio
+        hidden = round(in_channels * expand_ratio)
         self.with_cp = with_cp
         self.has_shortcut = stride == 1 and in_channels == out_channels
         if expand_ratio != 1:
