@@ -6,10 +6,11 @@ PYTHON ?= python3
 VENV := $(if $(filter upstream,$(STACK)),.venv-upstream,.venv)
 RUN := $(VENV)/bin/python
 
-.PHONY: help setup demo test test-quick lint doctor clean
+.PHONY: help setup demo demo-detection test test-quick lint doctor clean
 
 help:
 	@echo 'make demo        set up, then train, test and draw the headline model on sample data'
+	@echo 'make demo-detection  the same with a detector, whose backbone is pretrained first'
 	@echo 'make test        set up, then check style and run all tests'
 	@echo 'make test-quick  the same without the slow tests'
 	@echo 'make setup       make $(VENV) with all libraries (continues after an interruption)'
@@ -26,6 +27,9 @@ setup:
 
 demo: setup
 	$(RUN) tools/demo.py
+
+demo-detection: setup
+	$(RUN) tools/demo.py detection
 
 lint: setup
 	$(RUN) -m ruff check .

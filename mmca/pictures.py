@@ -1,4 +1,4 @@
-"""Pictures of a segmentation run: predictions beside the truth, and its curves."""
+"""Pictures of a run: predictions beside the truth, and its curves."""
 
 import json
 from collections.abc import Sequence
@@ -34,23 +34,27 @@ def read_scalars(work_dir: str | Path) -> list[dict]:
     return [records[key] for key in sorted(records)]
 
 
-def draw_curves(runs: dict[str, str | Path], out: str | Path) -> None:
-    """Loss and validation mIoU against the iteration.
+def draw_curves(runs: dict[str, str | Path], metric: str, out: str | Path) -> None:
+    """Loss and a validation metric against the step (iteration, or epoch for the metric).
 
     Args:
         runs (dict): Work directory of each run, by the name to show.
+        metric (str): Name of the metric in the logs, for example ``'mIoU'``.
         out (str | Path): PNG to write.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout='constrained')
+    # Detection metrics are logged as fractions, the others in percent.
+    highest = 1 if 'bbox' in metric or metric.endswith('mAP') else 100
     for name, work_dir in runs.items():
         scalars = read_scalars(work_dir)
         losses = [(s['step'], s['loss']) for s in scalars if 'loss' in s]
-        mious = [(s['step'], s['mIoU']) for s in scalars if 'mIoU' in s]
+        values = [(s['step'], s[metric]) for s in scalars if metric in s]
         left.plot(*zip(*losses, strict=True), label=name)
-        if mious:
-            right.plot(*zip(*mious, strict=True), marker='o', label=name)
+        if values:
+            right.plot(*zip(*values, strict=True), marker='o', label=name)
     left.set(xlabel='iteration', ylabel='training loss', ylim=(0, None))
-    right.set(xlabel='iteration', ylabel='validation mIoU (%)', ylim=(0, 100))
+    label = f'validation {metric}' + (' (%)' if highest == 100 else '')
+    right.set(xlabel='step', ylabel=label, ylim=(0, highest))
     for axes in (left, right):
         axes.grid(alpha=0.3)
         axes.legend()
@@ -102,6 +106,70 @@ def draw_predictions(
     for cell, label in zip(axes[:, 0], ('image', 'ground truth', 'prediction'), strict=True):
         cell.set_ylabel(label, fontsize=13)
     _save(figure, out)
+
+
+def draw_detections(
+    config: str | Path,
+    checkpoint: str | Path,
+    annotations: str | Path,
+    images: str | Path,
+    out: str | Path,
+    count: int = 8,
+    least_score: float = 0.3,
+    device: str = 'cpu',
+) -> None:
+    """A row of images with the true boxes, and one with the detected ones.
+
+    Args:
+        config (str | Path): Config of a detection model.
+        checkpoint (str | Path): Its weights.
+        annotations (str | Path): COCO annotations of the images.
+        images (str | Path): Their folder.
+        out (str | Path): PNG to write.
+        count (int): How many images, from the first.
+        least_score (float): Least score of a box that is drawn.
+        device (str): Where to predict.
+    """
+    from mmdet.apis import inference_detector, init_detector
+
+    model = init_detector(Config.fromfile(config), device=device, palette='random')
+    model.load_state_dict(state_dict_of(load_file(checkpoint)))
+    content = json.loads(Path(annotations).read_text())
+    names = {category['id']: category['name'] for category in content['categories']}
+    classes = list(names.values())
+    figure, axes = plt.subplots(
+        2, count, figsize=(1.8 * count + 0.4, 3.8), squeeze=False, layout='constrained'
+    )
+    for (above, below), image in zip(axes.T, content['images'][:count], strict=True):
+        path = Path(images) / image['file_name']
+        truth = [a for a in content['annotations'] if a['image_id'] == image['id']]
+        _draw_boxes(above, path, [(names[a['category_id']], *a['bbox']) for a in truth])
+        found = inference_detector(model, str(path)).pred_instances.cpu().numpy()
+        found = found[found.scores >= least_score]
+        corners = zip(found.labels, found.scores, found.bboxes, strict=True)
+        _draw_boxes(
+            below,
+            path,
+            [
+                (f'{classes[n]} {s:.2f}', x1, y1, x2 - x1, y2 - y1)
+                for n, s, (x1, y1, x2, y2) in corners
+            ],
+        )
+    axes[0, 0].set_ylabel('ground truth', fontsize=13)
+    axes[1, 0].set_ylabel('detected', fontsize=13)
+    _save(figure, out)
+
+
+def _draw_boxes(axes: plt.Axes, path: Path, boxes: Sequence[tuple]) -> None:
+    """Boxes as (label, x, y, width, height)."""
+    with Image.open(path) as picture:
+        axes.imshow(picture)
+    for label, x, y, width, height in boxes:
+        outline = plt.Rectangle((x, y), width, height, fill=False, color='black', linewidth=1.5)
+        axes.add_patch(outline)
+        box = dict(facecolor='black', pad=0.5, linewidth=0)
+        axes.text(x, y, label, fontsize=6, color='white', va='bottom', bbox=box)
+    axes.set(xticks=[], yticks=[])
 
 
 def _save(figure: plt.Figure, out: str | Path) -> None:

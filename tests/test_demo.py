@@ -22,7 +22,7 @@ def test_demo_trains_tests_and_draws(tmp_path):
     )
     work_dir = tmp_path / 'run'
     command = [sys.executable, ROOT / 'tools/demo.py', '--config', config]
-    command += ['--work-dir', work_dir, '--data', tmp_path / 'sample']
+    command += ['--work-dir', work_dir, '--data', tmp_path / 'data']
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
 
@@ -31,6 +31,35 @@ def test_demo_trains_tests_and_draws(tmp_path):
     losses = [s['loss'] for s in read_scalars(work_dir) if 'loss' in s]
     assert len(losses) == 6 and losses[-1] < 0.7 * losses[0]
     assert [s['mIoU'] for s in read_scalars(work_dir) if 'mIoU' in s] == [pytest.approx(miou)]
+    for name in ('predictions.png', 'curves.png'):
+        with Image.open(work_dir / name) as picture:
+            assert picture.width > 800 and len(picture.convert('RGB').getcolors(1 << 20)) > 20
+
+
+@pytest.mark.slow
+def test_detection_demo_pretrains_trains_tests_and_draws(tmp_path):
+    """The chain of tools, with schedules of a few iterations on a part of the sample."""
+    classifier, config = tmp_path / 'classifier.py', tmp_path / 'detector.py'
+    classifier.write_text(
+        f"_base_ = '{ROOT}/configs/mbv2ca_sample.py'\n"
+        'train_dataloader = dict(dataset=dict(indices=128))\n'
+        'val_dataloader = dict(dataset=dict(indices=64))\n'
+        'train_cfg = dict(max_epochs=1)\n'
+    )
+    config.write_text(
+        f"_base_ = '{ROOT}/configs/ssdlite320_mbv2ca_sample.py'\n"
+        'train_cfg = dict(max_iters=4, val_interval=4)\n'
+        'test_dataloader = dict(dataset=dict(indices=16))\n'
+        'val_dataloader = dict(dataset=dict(indices=16))\n'
+        'default_hooks = dict(logger=dict(interval=2), checkpoint=dict(interval=4))\n'
+    )
+    work_dir = tmp_path / 'run'
+    command = [sys.executable, ROOT / 'tools/demo.py', 'detection', '--config', config]
+    command += ['--classifier', classifier, '--work-dir', work_dir, '--data', tmp_path / 'data']
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert 'tensors of the backbone from' in done.stdout + done.stderr
+    assert 'mAP@.5 ' in done.stdout
     for name in ('predictions.png', 'curves.png'):
         with Image.open(work_dir / name) as picture:
             assert picture.width > 800 and len(picture.convert('RGB').getcolors(1 << 20)) > 20
@@ -46,7 +75,7 @@ def test_curves_join_the_parts_of_an_interrupted_run(tmp_path):
     losses = {s['step']: s['loss'] for s in scalars if 'loss' in s}
     assert sorted(losses) == list(range(1, 11))
     assert losses[4] == 1 / 4 and losses[5] == 1 / 5 + 1  # the later run's record counts
-    draw_curves(dict(run=tmp_path), tmp_path / 'curves.png')
+    draw_curves(dict(run=tmp_path), 'mIoU', tmp_path / 'curves.png')
     assert (tmp_path / 'curves.png').stat().st_size > 5000
 
 

@@ -1,4 +1,8 @@
-"""Train, test and look at DeepLabV3 + MobileNetV2 + coordinate attention on synthetic scenes."""
+"""Train, test and look at a model with coordinate attention on synthetic scenes.
+
+segmentation: DeepLabV3 + MobileNetV2, from scratch. detection: SSDLite320 + MobileNetV2, whose
+backbone first learns to classify scenes of one object.
+"""
 
 import argparse
 import json
@@ -9,13 +13,23 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / 'tools'
+CONFIGS = ROOT / 'configs'
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--config', type=Path, default=ROOT / 'configs/deeplabv3_mbv2ca_sample.py')
-    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/demo'))
-    parser.add_argument('--data', type=Path, default=Path('data/sample_easy'), help='sample data')
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('task', nargs='?', choices=TASKS, default='segmentation')
+    parser.add_argument('--config', type=Path, help="default: the task's, of the sample")
+    parser.add_argument(
+        '--classifier',
+        type=Path,
+        default=CONFIGS / 'mbv2ca_sample.py',
+        help='config by which the backbone of the detector is pretrained',
+    )
+    parser.add_argument('--work-dir', type=Path, help='default: work_dirs/demo[_detection]')
+    parser.add_argument('--data', type=Path, default=Path('data'), help='folder for sample data')
     parser.add_argument('--seed', type=int, default=0, help='seed of the training')
     return parser.parse_args()
 
@@ -29,54 +43,80 @@ def call(title: str, script: str, *arguments: object) -> None:
         sys.exit(f'demo: tools/{script} failed (exit status {status}), see above')
 
 
-def main() -> None:
-    args = parse_args()
-    started = time.monotonic()
-    voc = args.data / 'VOCdevkit/VOC2012'
-    call('1/4 Draw the sample data', 'prepare_data.py', 'sample', '--out', args.data)
-
+def train(title: str, config: Path, work_dir: Path, data: Path, seed: int, *options: str) -> Path:
+    """Train, or go on with what was interrupted; returns the last checkpoint."""
     from mmca.engine.resume import training_checkpoints
 
-    resume = ['--resume'] if training_checkpoints(args.work_dir) else []
-    call(
-        '2/4 Train (a second run goes on from the last checkpoint)',
-        'train.py',
-        args.config,
-        '--work-dir',
-        args.work_dir,
-        '--data-root',
-        voc,
-        '--cfg-options',
-        f'randomness.seed={args.seed}',
-        *resume,
-    )
-    checkpoint = training_checkpoints(args.work_dir)[0]
-    metrics = args.work_dir / 'test' / 'metrics.json'
-    call(
-        '3/4 Test, in a fresh process',
-        'test.py',
-        args.config,
-        checkpoint,
-        '--work-dir',
-        metrics.parent,
-        '--data-root',
-        voc,
-        '--out',
-        metrics,
-    )
+    resume = ['--resume'] if training_checkpoints(work_dir) else []
+    where = ['--work-dir', work_dir, '--data-root', data]
+    settings = ['--cfg-options', f'randomness.seed={seed}', *options]
+    call(f'{title} (a second run goes on)', 'train.py', config, *where, *settings, *resume)
+    return training_checkpoints(work_dir)[0]
+
+
+def test(title: str, config: Path, work_dir: Path, data: Path, checkpoint: Path) -> dict:
+    """Test, in a fresh process; returns the metrics."""
+    metrics = work_dir / 'test' / 'metrics.json'
+    where = ['--work-dir', metrics.parent, '--data-root', data, '--out', metrics]
+    call(title, 'test.py', config, checkpoint, *where)
+    return json.loads(metrics.read_text())
+
+
+def segmentation(args: argparse.Namespace) -> str:
+    config = args.config or CONFIGS / 'deeplabv3_mbv2ca_sample.py'
+    sample = args.data / 'sample_easy'
+    voc = sample / 'VOCdevkit/VOC2012'
+    call('1/4 Draw the sample data', 'prepare_data.py', 'sample', '--out', sample)
+    checkpoint = train('2/4 Train', config, args.work_dir, voc, args.seed)
+    metrics = test('3/4 Test', config, args.work_dir, voc, checkpoint)
     print('\n== 4/4 Draw the pictures', flush=True)
     from mmca.pictures import draw_curves, draw_predictions
 
     names = (voc / 'ImageSets/Segmentation/val.txt').read_text().split()[:8]
     pairs = [(voc / f'JPEGImages/{n}.jpg', voc / f'SegmentationClass/{n}.png') for n in names]
-    predictions, curves = args.work_dir / 'predictions.png', args.work_dir / 'curves.png'
-    draw_predictions(args.config, checkpoint, pairs, predictions)
-    draw_curves({args.config.stem: args.work_dir}, curves)
-    miou = json.loads(metrics.read_text())['mIoU']
+    draw_predictions(config, checkpoint, pairs, args.work_dir / 'predictions.png')
+    draw_curves({config.stem: args.work_dir}, 'mIoU', args.work_dir / 'curves.png')
+    return f'mIoU {metrics["mIoU"]:.2f} %'
+
+
+def detection(args: argparse.Namespace) -> str:
+    config = args.config or CONFIGS / 'ssdlite320_mbv2ca_sample.py'
+    scenes, objects = args.data / 'sample_easy_coco', args.data / 'sample_easy_imagenet'
+    sample = ['sample', '--layout']
+    call('1/6 Draw the scenes', 'prepare_data.py', *sample, 'coco', '--out', scenes)
+    sizes = ['--train', 4000, '--val', 1000, '--size', 64, '--out', objects]
+    call('2/6 Draw scenes of one object', 'prepare_data.py', *sample, 'imagenet', *sizes)
+    pretrained = train(
+        '3/6 Pretrain the backbone', args.classifier, args.work_dir / 'pretrain', objects, args.seed
+    )
+    backbone = f'model.backbone.pretrained={pretrained}'
+    checkpoint = train('4/6 Train', config, args.work_dir, scenes, args.seed, backbone)
+    metrics = test('5/6 Test', config, args.work_dir, scenes, checkpoint)
+    print('\n== 6/6 Draw the pictures', flush=True)
+    from mmca.pictures import draw_curves, draw_detections
+
+    annotations = scenes / 'annotations/instances_val2017.json'
+    folder = scenes / 'val2017'
+    draw_detections(config, checkpoint, annotations, folder, args.work_dir / 'predictions.png')
+    draw_curves({config.stem: args.work_dir}, 'coco/bbox_mAP_50', args.work_dir / 'curves.png')
+    return f'mAP@.5 {100 * metrics["coco/bbox_mAP_50"]:.1f} %'
+
+
+TASKS = {'segmentation': segmentation, 'detection': detection}
+
+
+def main() -> None:
+    args = parse_args()
+    started = time.monotonic()
+    if args.work_dir is None:
+        suffix = '' if args.task == 'segmentation' else f'_{args.task}'
+        args.work_dir = Path(f'work_dirs/demo{suffix}')
+    result = TASKS[args.task](args)
     print(
-        f'\nmIoU {miou:.2f} % on the validation scenes (synthetic, easy), seed {args.seed}, '
+        f'\n{result} on the validation scenes (synthetic, easy), seed {args.seed}, '
         f'{(time.monotonic() - started) / 60:.1f} minutes\n'
-        f'predictions: {predictions}\ncurves:      {curves}'
+        f'predictions: {args.work_dir / "predictions.png"}\n'
+        f'curves:      {args.work_dir / "curves.png"}'
     )
 
 
