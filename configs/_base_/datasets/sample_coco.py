@@ -1,8 +1,7 @@
 # The synthetic sample, COCO layout, 128x128 pixels, 20 classes: 800 training and 200 validation
 # scenes.
-_base_ = './detection.py'
+_base_ = './coco.py'
 data_command = 'python tools/prepare_data.py sample --layout coco'
-dataset_type = 'CocoDataset'
 data_root = 'data/sample_easy_coco'
 metainfo = dict(
     classes=(
@@ -40,32 +39,9 @@ train_pipeline = [
 train_dataloader = dict(
     batch_size=16,
     num_workers=1,
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        metainfo=metainfo,
-        ann_file='annotations/instances_train2017.json',
-        data_prefix=dict(img='train2017/'),
-        filter_cfg=dict(filter_empty_gt=True),
-        pipeline=train_pipeline,
-    ),
+    dataset=dict(data_root=data_root, metainfo=metainfo, pipeline=train_pipeline),
 )
-val_dataloader = dict(
-    num_workers=1,
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        metainfo=metainfo,
-        ann_file='annotations/instances_val2017.json',
-        data_prefix=dict(img='val2017/'),
-        test_mode=True,
-        pipeline={{_base_.test_pipeline}},
-    ),
-)
+val_dataloader = dict(num_workers=1, dataset=dict(data_root=data_root, metainfo=metainfo))
 test_dataloader = val_dataloader
-val_evaluator = dict(
-    type='CocoMetric',
-    ann_file=data_root + '/annotations/instances_val2017.json',
-    metric='bbox',
-)
+val_evaluator = dict(ann_file=data_root + '/annotations/instances_val2017.json')
 test_evaluator = val_evaluator

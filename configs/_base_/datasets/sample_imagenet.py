@@ -1,6 +1,6 @@
 # The synthetic sample, ImageNet layout, 64x64 pixels: 4,000 training, 1,000 validation scenes of
 # one object, 20 classes.
-_base_ = './classification.py'
+_base_ = './imagenet.py'
 data_command = (
     'python tools/prepare_data.py sample --layout imagenet --train 4000 --val 1000 --size 64'
 )
@@ -19,21 +19,11 @@ test_pipeline = [
 train_dataloader = dict(
     batch_size=64,
     num_workers=1,
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        data_prefix=dict(img_path='train'),
-        pipeline=train_pipeline,
-    ),
+    dataset=dict(type=dataset_type, data_root=data_root, pipeline=train_pipeline),
 )
 val_dataloader = dict(
     batch_size=64,
     num_workers=1,
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        data_prefix=dict(img_path='val'),
-        pipeline=test_pipeline,
-    ),
+    dataset=dict(type=dataset_type, data_root=data_root, pipeline=test_pipeline),
 )
 test_dataloader = val_dataloader

@@ -1,20 +1,7 @@
 # MobileNeXt with a linear classifier: 3.5 M parameters with 1000 classes.
+_base_ = './mbv2_classifier.py'
 model = dict(
-    type='ImageClassifier',
-    data_preprocessor=dict(
-        type='ClsDataPreprocessor',
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        to_rgb=True,
-    ),
-    backbone=dict(type='mmca.MobileNeXt', out_indices=(7,)),
-    neck=dict(type='GlobalAveragePooling'),
-    head=dict(
-        type='mmca.LinearClsHead',
-        in_channels=1280,
-        num_classes=1000,
-        # Of the authors' MobileNeXt.
-        dropout=0.2,
-        loss=dict(type='CrossEntropyLoss', loss_weight=1.0),
-    ),
+    backbone=dict(type='mmca.MobileNeXt'),
+    # Of the authors' MobileNeXt.
+    head=dict(dropout=0.2),
 )
