@@ -2,7 +2,7 @@ _base_ = [
     './_base_/detection.py',
     './_base_/models/ssdlite320_mbv2_voc.py',
     './_base_/datasets/bccd.py',
-    './_base_/schedules/bccd_600.py',
+    './_base_/schedules/bccd_400.py',
 ]
 model = dict(bbox_head=dict(num_classes=3))
 default_hooks = dict(

@@ -1,11 +1,11 @@
-# About 47 epochs of 205 images in batches of 16; this project's choice.
+# About 31 epochs of 205 images in batches of 16; this project's choice.
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=0.001, weight_decay=0.01),
 )
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, begin=0, end=50, by_epoch=False),
-    dict(type='CosineAnnealingLR', T_max=550, eta_min=0.0, begin=50, end=600, by_epoch=False),
+    dict(type='CosineAnnealingLR', T_max=350, eta_min=0.0, begin=50, end=400, by_epoch=False),
 ]
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=600, val_interval=100)
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=400, val_interval=100)
 auto_scale_lr = dict(enable=False, base_batch_size=16)
