@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import runpy
 import sys
 import traceback
@@ -13,6 +14,10 @@ import pytest
 from mmca.sampledata import SampleSettings, generate
 
 ROOT = Path(__file__).parents[1]
+
+# Before torch is imported, here and in processes that tests start: with tensors this small threads
+# mostly wait for each other, and on a busy machine they take many times as long.
+os.environ.setdefault('OMP_NUM_THREADS', '1')
 
 # The headline model at a quarter of its width, on the sample at 64 pixels. The crops are larger
 # than the pictures: padding is in play, too.
