@@ -2,7 +2,7 @@ _base_ = [
     './_base_/detection.py',
     './_base_/models/ssdlite320_mnext_voc.py',
     './_base_/datasets/sample_coco.py',
-    './_base_/schedules/sample_detection_300.py',
+    './_base_/schedules/sample_detection_200.py',
 ]
 default_hooks = dict(
     logger=dict(interval=10), checkpoint=dict(interval=100, save_best='coco/bbox_mAP_50')

@@ -5,7 +5,7 @@ optim_wrapper = dict(
 )
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, begin=0, end=50, by_epoch=False),
-    dict(type='CosineAnnealingLR', T_max=250, eta_min=0.0, begin=50, end=300, by_epoch=False),
+    dict(type='CosineAnnealingLR', T_max=150, eta_min=0.0, begin=50, end=200, by_epoch=False),
 ]
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=300, val_interval=100)
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=200, val_interval=100)
 auto_scale_lr = dict(enable=False, base_batch_size=16)
