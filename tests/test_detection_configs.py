@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT, run_tool
+from interruption import differing, weights_of, workers
 from mmengine.config import Config
 
 from mmca.sampledata import VOC_CLASSES, SampleSettings, generate
@@ -111,3 +112,33 @@ def test_recipe_trains(config, data_roots, tmp_path):
     assert (tmp_path / 'iter_1.pth').is_file()
     metric = 'pascal_voc/mAP' if config.endswith(('voc', 'bccd')) else 'coco/bbox_mAP'
     assert metric in outcome.output
+
+
+@pytest.mark.slow
+def test_resumed_ends_with_the_weights_of_an_uninterrupted_run(data_roots, tmp_path):
+    """With all of the authors' augmentation, on VOC's two datasets in one."""
+
+    def train(work_dir, max_iters, num_workers, *arguments):
+        outcome = run_tool(
+            'train',
+            ROOT / 'configs/ssdlite320_mbv2_voc.py',
+            '--work-dir',
+            tmp_path / work_dir,
+            '--data-root',
+            data_roots['voc'],
+            '--cfg-options',
+            *SHORT,
+            f'train_cfg.max_iters={max_iters}',
+            'train_cfg.val_interval=100',
+            'default_hooks.checkpoint.interval=2',
+            *workers(num_workers),
+            *arguments,
+        )
+        assert outcome.code == 0, outcome.output
+
+    train('whole', 4, 0)
+    train('parted', 2, 1)
+    train('parted', 4, 0, '--resume')
+    whole, parted = (weights_of(tmp_path / name, 'iter_4.pth') for name in ('whole', 'parted'))
+    assert differing(whole, parted) == []
+    assert len(differing(whole, weights_of(tmp_path / 'parted', 'iter_2.pth'))) > 200
