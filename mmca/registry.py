@@ -10,6 +10,7 @@ from mmengine.registry import HOOKS as ROOT_HOOKS
 from mmengine.registry import MODELS as ROOT_MODELS
 from mmengine.registry import TASK_UTILS as ROOT_TASK_UTILS
 from mmengine.registry import TRANSFORMS as ROOT_TRANSFORMS
+from mmengine.registry import VISUALIZERS as ROOT_VISUALIZERS
 from mmengine.registry import Registry
 
 MODELS = Registry('model', parent=ROOT_MODELS, scope='mmca', locations=['mmca.models'])
@@ -26,5 +27,6 @@ DATA_SAMPLERS = Registry(
     scope='mmca',
     locations=['mmca.datasets.samplers'],
 )
-# What is in it derives from mmdet's: the configs in need of it import it.
+# What is in these derives from mmdet's: the configs in need of it import it.
 TASK_UTILS = Registry('task util', parent=ROOT_TASK_UTILS, scope='mmca')
+VISUALIZERS = Registry('visualizer', parent=ROOT_VISUALIZERS, scope='mmca')

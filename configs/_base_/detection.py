@@ -1,7 +1,7 @@
 _base_ = './default_runtime.py'
 default_scope = 'mmdet'
 custom_imports = dict(
-    imports=['mmca', 'mmca.models.dense_heads'],
+    imports=['mmca', 'mmca.models.dense_heads', 'mmca.visualization'],
     allow_failed_imports=False,
 )
 default_hooks = dict(
@@ -11,7 +11,7 @@ default_hooks = dict(
 )
 log_processor = dict(by_epoch=False)
 visualizer = dict(
-    type='DetLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')], name='visualizer'
+    type='mmca.DetLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')], name='visualizer'
 )
 # Malformed boxes stop a training before it begins.
 check_annotations = True
