@@ -7,6 +7,7 @@ modules in ``locations`` are imported when something is first looked up.
 
 from mmengine.registry import DATA_SAMPLERS as ROOT_DATA_SAMPLERS
 from mmengine.registry import HOOKS as ROOT_HOOKS
+from mmengine.registry import METRICS as ROOT_METRICS
 from mmengine.registry import MODELS as ROOT_MODELS
 from mmengine.registry import TASK_UTILS as ROOT_TASK_UTILS
 from mmengine.registry import TRANSFORMS as ROOT_TRANSFORMS
@@ -29,4 +30,5 @@ DATA_SAMPLERS = Registry(
 )
 # What is in these derives from mmdet's: the configs in need of it import it.
 TASK_UTILS = Registry('task util', parent=ROOT_TASK_UTILS, scope='mmca')
+METRICS = Registry('metric', parent=ROOT_METRICS, scope='mmca')
 VISUALIZERS = Registry('visualizer', parent=ROOT_VISUALIZERS, scope='mmca')

@@ -45,5 +45,5 @@ test_dataloader = dict(
         pipeline={{_base_.test_pipeline}},
     ),
 )
-val_evaluator = dict(type='VOCMetric', metric='mAP', eval_mode='area')
+val_evaluator = dict(type='mmca.VOCMetric', metric='mAP', eval_mode='area')
 test_evaluator = val_evaluator

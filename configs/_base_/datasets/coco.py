@@ -26,7 +26,7 @@ val_dataloader = dict(
     ),
 )
 test_dataloader = val_dataloader
-# For the official tools' format: --cfg-options test_evaluator.outfile_prefix=PATH
+# For the official tools: --cfg-options test_evaluator.outfile_prefix=PATH
 val_evaluator = dict(
     type='CocoMetric',
     ann_file=data_root + '/annotations/instances_val2017.json',

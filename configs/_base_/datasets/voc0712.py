@@ -40,5 +40,6 @@ val_dataloader = dict(
     ),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type='VOCMetric', metric='mAP', eval_mode='11points')
+# For the official tools: --cfg-options test_evaluator.outfile_prefix=PATH/comp4_det_test
+val_evaluator = dict(type='mmca.VOCMetric', metric='mAP', eval_mode='11points')
 test_evaluator = val_evaluator
