@@ -4,6 +4,7 @@ Allowed are tensors, plain values, and what mmengine's training checkpoints hold
 """
 
 import pickle
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,8 +13,10 @@ from typing import Any
 import torch
 from mmengine.logging import HistoryBuffer
 
-# What a training checkpoint of mmengine holds beside tensors: loss histories, numpy arrays.
+# What a training checkpoint of mmengine holds beside tensors: loss histories, numpy arrays, the
+# milestones of MultiStepLR.
 _HISTORY_GLOBALS = {
+    'collections.Counter',
     'mmengine.logging.history_buffer.HistoryBuffer',
     'numpy.ndarray',
     'numpy.dtype',
@@ -65,6 +68,7 @@ def _history_classes() -> list:
     dtypes = {type(np.dtype(kind)) for kind in ('f4', 'f8', 'i4', 'i8', 'u1', '?')}
     getattr_ = (_history_method, 'builtins.getattr')
     return [
+        Counter,
         HistoryBuffer,
         getattr_,
         np.ndarray,

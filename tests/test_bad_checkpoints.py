@@ -5,6 +5,7 @@ import os
 import pickle
 import shutil
 import threading
+from collections import Counter
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -56,6 +57,14 @@ def test_code_in_a_checkpoint_is_refused_and_not_run(reader, tmp_path, form):
     assert 'mkdir' in str(error.value)
     assert 'keep the state_dict alone' in str(error.value)
     assert not trace.exists()
+
+
+def test_milestones_of_a_schedule_are_read(reader, tmp_path):
+    """MultiStepLR keeps its milestones in a Counter; without it, its runs could not resume."""
+    path = tmp_path / 'iter_2.pth'
+    schedulers = [dict(milestones=Counter([40000, 50000]))]
+    torch.save(dict(state_dict={}, param_schedulers=schedulers), path)
+    assert load_file(path)['param_schedulers'] == schedulers
 
 
 class ReachesForCode:
