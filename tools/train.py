@@ -35,7 +35,6 @@ def main() -> None:
     cfg = load_config(args)
     try:
         check_datasets(cfg, ['train_dataloader', 'val_dataloader'])
-        check_boxes(cfg, ['train_dataloader', 'val_dataloader'])
         if args.resume == 'auto':
             cfg.load_from = find_resumable(cfg.work_dir)
         else:
@@ -43,6 +42,8 @@ def main() -> None:
             if args.resume:
                 cfg.load_from = require_resumable(args.resume)
         cfg.resume = bool(args.resume)
+        # Last: it reads all annotations.
+        check_boxes(cfg, ['train_dataloader', 'val_dataloader'])
     except (MissingDataError, BadAnnotationError, FileExistsError, CheckpointError) as error:
         raise SystemExit(f'Error: {error}') from error
     if args.amp:

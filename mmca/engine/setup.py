@@ -3,6 +3,7 @@
 import argparse
 import importlib.util
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +29,7 @@ def load_config(args: argparse.Namespace) -> Config:
     # Checkpoints come from anywhere: never run code from one.
     CheckpointLoader.register_scheme('', load_from_local, force=True)
     CheckpointLoader.register_scheme(['http://', 'https://'], load_from_http, force=True)
+    _use_faster_coco_eval()  # reading a config may import mmdet, and that pycocotools
     cfg = Config.fromfile(args.config)
     options = dict(args.cfg_options)
     data_root = args.data_root or options.pop('data_root', None)
@@ -89,21 +91,24 @@ def _fit_to_device(cfg: Config) -> str:
     return f'No GPU found: {", ".join(dropped)}.' if dropped else ''
 
 
-def _use_faster_coco_eval(cfg: Config) -> str:
-    """Let mmdet's COCO metric use faster-coco-eval where it is installed; returns what to say."""
-    wanted = any(metric.get('type') == 'CocoMetric' for metric in config_metrics(cfg))
-    if not wanted or importlib.util.find_spec('faster_coco_eval') is None:
-        return ''
-    import faster_coco_eval
+def _use_faster_coco_eval() -> None:
+    """Put faster-coco-eval, where it is installed, in the place of pycocotools."""
+    if importlib.util.find_spec('faster_coco_eval') is not None:
+        import faster_coco_eval
 
-    # Before mmdet imports pycocotools.
-    faster_coco_eval.init_as_pycocotools()
-    return f'COCO evaluation by faster-coco-eval {faster_coco_eval.__version__}.'
+        faster_coco_eval.init_as_pycocotools()
+
+
+def _coco_evaluation(cfg: Config) -> str:
+    """What to say about the evaluation of COCO metrics."""
+    wanted = any(metric.get('type') == 'CocoMetric' for metric in config_metrics(cfg))
+    used = sys.modules.get('faster_coco_eval')
+    return f'COCO evaluation by faster-coco-eval {used.__version__}.' if wanted and used else ''
 
 
 def run(cfg: Config, action: str) -> dict | None:
     """Build the Runner and call its ``train`` or ``test``; a bad checkpoint ends in one line."""
-    notes = [_fit_to_device(cfg), _use_faster_coco_eval(cfg)]
+    notes = [_fit_to_device(cfg), _coco_evaluation(cfg)]
     try:
         runner = Runner.from_cfg(cfg)
         for note in filter(None, notes):  # not before: the Runner opens the log file
