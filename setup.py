@@ -53,7 +53,7 @@ setup(
         'Topic :: Scientific/Engineering :: Artificial Intelligence',
     ],
     packages=find_packages(include=['mmca', 'mmca.*']),
-    package_data={'mmca': ['published_tables.csv']},
+    package_data={'mmca': ['*.csv']},
     python_requires='>=3.10',
     # The OpenMMLab libraries come under two names each (mmengine or onedl-mmengine, ...), which
     # install the same modules: requiring one would overwrite the other. So the stack is an extra,

@@ -58,7 +58,7 @@ def draw_curves(runs: dict[str, str | Path], metric: str, out: str | Path) -> No
     for axes in (left, right):
         axes.grid(alpha=0.3)
         axes.legend()
-    _save(figure, out)
+    save_figure(figure, out)
 
 
 def draw_predictions(
@@ -105,7 +105,7 @@ def draw_predictions(
             cell.set(xticks=[], yticks=[])
     for cell, label in zip(axes[:, 0], ('image', 'ground truth', 'prediction'), strict=True):
         cell.set_ylabel(label, fontsize=13)
-    _save(figure, out)
+    save_figure(figure, out)
 
 
 def draw_detections(
@@ -157,7 +157,7 @@ def draw_detections(
         )
     axes[0, 0].set_ylabel('ground truth', fontsize=13)
     axes[1, 0].set_ylabel('detected', fontsize=13)
-    _save(figure, out)
+    save_figure(figure, out)
 
 
 def _draw_boxes(axes: plt.Axes, path: Path, boxes: Sequence[tuple]) -> None:
@@ -172,7 +172,8 @@ def _draw_boxes(axes: plt.Axes, path: Path, boxes: Sequence[tuple]) -> None:
     axes.set(xticks=[], yticks=[])
 
 
-def _save(figure: plt.Figure, out: str | Path) -> None:
+def save_figure(figure: plt.Figure, out: str | Path) -> None:
+    """Write a figure as PNG and close it."""
     Path(out).parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(out, dpi=110)
     plt.close(figure)

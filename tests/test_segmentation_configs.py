@@ -22,7 +22,15 @@ def build(path):
 def test_every_promised_config_is_there():
     names = {path.stem for path in CONFIGS}
     for backbone in PUBLISHED:
-        for suffix in ('voc', 'voc_s8', 'cityscapes', 'cityscapes_s8', 'camvid', 'sample'):
+        for suffix in (
+            'voc',
+            'voc_s8',
+            'cityscapes',
+            'cityscapes_s8',
+            'camvid',
+            'sample',
+            'sample_s8',
+        ):
             assert f'deeplabv3_{backbone}_{suffix}' in names
 
 

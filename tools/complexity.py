@@ -62,38 +62,17 @@ def published_configs() -> list[Path]:
     return [path for path in paths if path.is_file()]
 
 
-def input_size(cfg) -> tuple[int, int]:
-    """(height, width) of the config's crop, else of its test images, else 224x224."""
-    from mmca.engine.data_check import config_datasets
-
-    # Of segmentation configs. They test at the size of each picture.
-    if 'crop_size' in cfg:
-        return tuple(cfg.crop_size)
-    for _, dataset in config_datasets(cfg, ['test_dataloader']):
-        for transform in reversed(dataset.get('pipeline', [])):
-            # mmcv's sizes are (width, height).
-            size = transform.get('crop_size') or transform.get('scale')
-            if size:
-                return (size, size) if isinstance(size, int) else tuple(size)[::-1]
-    return 224, 224
-
-
 def measure(path: Path, shape: Sequence[int] | None) -> list[str]:
     """The table's row of a config."""
     from mmengine.config import Config
-    from mmengine.registry import MODELS, DefaultScope
 
-    from mmca.complexity import count_complexity
+    from mmca.config_complexity import count_config, input_size
     from mmca.published import find_published
 
     cfg = Config.fromfile(path)
-    if 'model' not in cfg:
-        raise ValueError('the config has no model')
     own_size = input_size(cfg)
     height, width = shape or own_size
-    with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
-        model = MODELS.build(cfg.model)
-    counts = count_complexity(model.to('meta'), height, width)
+    counts = count_config(cfg, height, width)
     published = find_published(path.stem)
     # Published at the config's own size: at another there is nothing to compare with.
     comparable = published if (height, width) == own_size else None

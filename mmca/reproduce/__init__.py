@@ -1,0 +1,1 @@
+"""What ``tools/reproduce.py`` does: tables of rows, the steps of a row, records, reports."""

@@ -1,0 +1,45 @@
+"""The chart of a report: attention on x, metric on y, published and ours side by side."""
+
+from pathlib import Path
+
+from mmca.pictures import plt, save_figure
+
+from .settings import Settings
+
+
+def draw_chart(table: str, entries: list, settings: Settings, out: Path) -> None:
+    """Dots for the seeds, a bar at their mean, a diamond for the published value.
+
+    Args:
+        table (str): Name of the table.
+        entries (list): Entries of :mod:`mmca.reproduce.report`.
+        settings (Settings): Of the report.
+        out (Path): PNG to write.
+    """
+    shown = [entry for entry in entries if entry.values or entry.row.config]
+    backbones = {entry.row.backbone for entry in shown}
+    figure, axes = plt.subplots(figsize=(1.6 + 1.3 * len(shown), 4), layout='constrained')
+    for x, entry in enumerate(shown):
+        if entry.row.published:
+            label = None if axes.get_legend_handles_labels()[1] else 'published'
+            axes.plot(x - 0.12, entry.row.published.value, 'D', color='tab:gray', label=label)
+        if entry.values:
+            known = axes.get_legend_handles_labels()[1]
+            seeds = [x + 0.12] * len(entry.values)
+            label = None if 'ours, each seed' in known else 'ours, each seed'
+            axes.plot(seeds, entry.values, 'o', color='tab:blue', label=label, alpha=0.8)
+            middle = sum(entry.values) / len(entry.values)
+            axes.hlines(middle, x + 0.02, x + 0.22, color='tab:blue')
+    names = [
+        entry.row.attention
+        if len(backbones) == 1
+        else f'{entry.row.backbone}\n{entry.row.attention}'
+        for entry in shown
+    ]
+    title = f'{table}, synthetic sample ({settings.scale[7:]})' if settings.sample else table
+    axes.set_xticks(range(len(shown)), names)
+    axes.set(xlim=(-0.6, len(shown) - 0.4), xlabel='attention', title=title)
+    axes.set_ylabel(f'{shown[0].row.metric} (%)')
+    axes.grid(axis='y', alpha=0.3)
+    axes.legend()
+    save_figure(figure, out)

@@ -1,0 +1,261 @@
+"""The steps that reproduce rows, in order: draw the sample, pretrain, train, test."""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmengine.config import Config
+
+from mmca.engine.resume import training_checkpoints
+from mmca.pictures import read_scalars
+
+from . import records
+from .settings import Settings, config_path, home
+from .tables import Row
+
+
+class StepError(RuntimeError):
+    """A step cannot run, or failed; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Draw the sample that a method trains on."""
+
+    method: str
+    settings: Settings
+
+    @property
+    def title(self) -> str:
+        return f'draw the sample for {self.method}'
+
+    def is_done(self) -> bool:
+        return False  # tools/prepare_data.py verifies what is there
+
+    def command(self) -> list[str]:
+        options = self.settings.sample_command(self.method)
+        return ['python', str(home() / 'tools/prepare_data.py'), *options]
+
+    def progress(self) -> float:
+        return 0.0
+
+    def log(self) -> Path:
+        return self.settings.work / self.settings.scale / f'draw_{self.method}.log'
+
+    def finish(self, seconds: float) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train a config with one seed, or go on with it."""
+
+    row: Row
+    seed: int
+    settings: Settings
+
+    @property
+    def title(self) -> str:
+        return f'train {self.row.config}, seed {self.seed}'
+
+    @property
+    def work_dir(self) -> Path:
+        return self.settings.work_dir(self.row.config, self.seed)
+
+    def log(self) -> Path:
+        return self.work_dir / 'train.log'
+
+    def end(self) -> tuple[str, int]:
+        """Name of the last checkpoint, and its epoch or iteration."""
+        loop = Config.fromfile(config_path(self.row.config)).train_cfg
+        if 'max_epochs' in loop:
+            return f'epoch_{loop.max_epochs}.pth', loop.max_epochs
+        return f'iter_{loop.max_iters}.pth', loop.max_iters
+
+    def checkpoint(self) -> Path:
+        """The last checkpoint, whether it is there yet or not."""
+        return self.work_dir / self.end()[0]
+
+    def is_done(self) -> bool:
+        if not self.checkpoint().is_file():
+            return False
+        self._check_origin()
+        return True
+
+    def start_from(self) -> Path | None:
+        """Checkpoint of the classifier that gives the backbone; None from scratch."""
+        name = self.row.classifier
+        if not name:
+            return None
+        return (
+            self.settings.pretrained.get(name) or pretraining(self.row, self.settings).checkpoint()
+        )
+
+    def origin(self) -> dict:
+        """What the run depends on; it may not change while the run is interrupted."""
+        start = self.start_from()
+        return {
+            'config': self.row.config,
+            'config_sha256': records.config_hash(self.row.config),
+            'seed': self.seed,
+            'scale': self.settings.scale,
+            'pretrained': self.row.classifier or None,
+            'pretrained_sha256': records.file_hash(start) if start and start.is_file() else None,
+            'train_options': list(self.settings.train_options),
+        }
+
+    def command(self) -> list[str]:
+        self._begin()
+        options = [f'randomness.seed={self.seed}']
+        if start := self.start_from():
+            options.append(f'model.backbone.pretrained={start}')
+        arguments = [*self.settings.train_options, '--work-dir', str(self.work_dir)]
+        arguments += ['--data-root', str(self.settings.data_root(self.row))]
+        arguments += ['--cfg-options', *options]
+        if training_checkpoints(self.work_dir):
+            arguments.append('--resume')
+        return launch(self.settings, 'train', self.row.config, [], arguments)
+
+    def _begun(self) -> dict:
+        """What was noted when the run began; empty if it left no checkpoint."""
+        file = self.work_dir / 'origin.json'
+        if not training_checkpoints(self.work_dir):
+            return {}
+        if not file.is_file():
+            raise StepError(
+                f'{self.work_dir}: holds checkpoints, but not the origin.json that says of what. '
+                'Move the folder away to train anew, or give another --work-dir.'
+            )
+        return json.loads(file.read_text())
+
+    def _check_origin(self) -> None:
+        begun, origin = self._begun(), self.origin()
+        if not origin['pretrained_sha256']:  # deleted since
+            del origin['pretrained_sha256']
+        if changed := [key for key in origin if begun and begun.get(key) != origin[key]]:
+            raise StepError(
+                f'{self.work_dir}: this run was begun with another {", ".join(changed)}. '
+                'Move the folder away to train anew, or give another --work-dir.'
+            )
+
+    def _begin(self) -> None:
+        self._check_origin()
+        begun = self._begun() or {**self.origin(), 'parts': 0}
+        begun['parts'] += 1
+        records.write_json(self.work_dir / 'origin.json', begun)
+
+    def progress(self) -> float:
+        """Trained share, 0 to 1, by the log."""
+        try:
+            newest = [record for record in read_scalars(self.work_dir) if 'loss' in record][-1]
+        except (FileNotFoundError, IndexError, ValueError):
+            return 0.0
+        last, total = self.end()
+        done = newest['epoch'] - 1 if last.startswith('epoch') else newest['step']
+        return min(done / total, 1.0)
+
+    def finish(self, seconds: float) -> None:
+        file = self.work_dir / 'origin.json'
+        origin = json.loads(file.read_text())
+        if origin['parts'] == 1:  # else the parts that were killed are not known
+            origin['train_seconds'] = round(seconds)
+            records.write_json(file, origin)
+        if not self.is_done():
+            raise StepError(f'{self.title}: ended without {self.checkpoint()}; see {self.log()}')
+
+
+@dataclass(frozen=True)
+class Test:
+    """Test the last checkpoint of a training, and record the outcome."""
+
+    training: Train
+
+    @property
+    def title(self) -> str:
+        return self.training.title.replace('train', 'test', 1)
+
+    @property
+    def _metrics(self) -> Path:
+        return self.training.work_dir / 'test' / 'metrics.json'
+
+    def log(self) -> Path:
+        return self.training.work_dir / 'test.log'
+
+    def is_done(self) -> bool:
+        row, settings = self.training.row, self.training.settings
+        record = records.read_record(settings.record(row.config, self.training.seed))
+        return bool(record) and record['config_sha256'] == records.config_hash(row.config)
+
+    def progress(self) -> float:
+        return 0.0
+
+    def command(self) -> list[str]:
+        row, settings = self.training.row, self.training.settings
+        self._metrics.unlink(missing_ok=True)
+        arguments = ['--work-dir', str(self._metrics.parent), '--out', str(self._metrics)]
+        arguments += ['--data-root', str(settings.data_root(row))]
+        return launch(settings, 'test', row.config, [str(self.training.checkpoint())], arguments)
+
+    def finish(self, seconds: float) -> None:
+        row, settings = self.training.row, self.training.settings
+        metrics = json.loads(self._metrics.read_text())
+        origin = json.loads((self.training.work_dir / 'origin.json').read_text())
+        record = {
+            **origin,
+            'metric': row.metric,
+            'value': records.metric_of(row, metrics),
+            'metrics': metrics,
+            'checkpoint': self.training.checkpoint().name,
+            'checkpoint_sha256': records.file_hash(self.training.checkpoint()),
+            'source': records.source_state(),
+            **records.environment(),
+            'finished': time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime()),
+        }
+        records.write_json(settings.record(row.config, self.training.seed), record)
+
+
+def launch(
+    settings: Settings, tool: str, config: str, positional: list[str], options: list[str]
+) -> list[str]:
+    """Command line of ``tools/train.py`` or ``tools/test.py``, through the launcher if any."""
+    tools, path = home() / 'tools', str(config_path(config))
+    if settings.launcher == 'pytorch':
+        script = ['bash', str(tools / f'dist_{tool}.sh')]
+        return [*script, path, *positional, str(settings.gpus), *options]
+    if settings.launcher == 'slurm':
+        script = ['bash', str(tools / f'slurm_{tool}.sh'), settings.partition, config]
+        return [*script, path, *positional, *options]
+    return ['python', str(tools / f'{tool}.py'), path, *positional, *options]
+
+
+def pretraining(row: Row, settings: Settings) -> Train:
+    """The training of the classifier that a row starts from: with seed 0, for all seeds."""
+    classifier = Row('', row.classifier, row.backbone, row.attention, 'classifier', 'top1')
+    return Train(classifier, 0, settings)
+
+
+def plan(rows: list[Row], settings: Settings) -> Iterator[Draw | Train | Test]:
+    """All steps of the rows, the finished ones too, each once.
+
+    Rows come one after another, all seeds of the first, then the next: a table fills from the top.
+    """
+    planned = set()
+    for row in rows:
+        steps: list[Draw | Train | Test] = []
+        runs = [Train(row, seed, settings) for seed in range(settings.seeds)]
+        if row.classifier and row.classifier not in settings.pretrained:
+            if settings.sample:
+                steps.append(Draw('classifier', settings))
+            steps.append(pretraining(row, settings))
+        if settings.sample:
+            steps.append(Draw(row.method, settings))
+        steps += [step for run in runs for step in (run, Test(run))]
+        if all(Test(run).is_done() for run in runs):
+            steps = [step for step in steps if isinstance(step, Test)]
+        for step in steps:
+            key = (type(step), step.title)
+            if key not in planned:
+                planned.add(key)
+                yield step
