@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .steps import Draw, StepError, Test, Train
+from .settings import ROOT
+from .steps import Draw, Evaluate, StepError, Train
 
-Step = Draw | Train | Test
+Step = Draw | Train | Evaluate
 
 
 @contextmanager
@@ -57,7 +58,7 @@ class Clock:
 
     def _kind(self, step: Step) -> tuple:
         row = step.row if isinstance(step, Train) else None
-        row = step.training.row if isinstance(step, Test) else row
+        row = step.training.row if isinstance(step, Evaluate) else row
         # Rows of one table differ in their attention alone.
         return (type(step), row.method, row.metric) if row else (type(step), step.title)
 
@@ -106,7 +107,7 @@ def execute(steps: list[Step], say: Callable[[str], None] = print) -> None:
 
 def _run(step: Step, head: str, clock: Clock, say: Callable[[str], None]) -> None:
     command = step.command()
-    say(f'{head}\n    {shlex.join(command)}')
+    say(f'{head}\n    {shlex.join(command).replace(f"{ROOT}/", "")}')
     step.log().parent.mkdir(parents=True, exist_ok=True)
     if command[0] == 'python':
         command = [sys.executable, *command[1:]]

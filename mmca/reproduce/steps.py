@@ -142,7 +142,7 @@ class Train:
 
     def _begin(self) -> None:
         self._check_origin()
-        begun = self._begun() or {**self.origin(), 'parts': 0}
+        begun = self._begun() or {**self.origin(), 'source': records.source_state(), 'parts': 0}
         begun['parts'] += 1
         records.write_json(self.work_dir / 'origin.json', begun)
 
@@ -167,8 +167,8 @@ class Train:
 
 
 @dataclass(frozen=True)
-class Test:
-    """Test the last checkpoint of a training, and record the outcome."""
+class Evaluate:
+    """Evaluate the last checkpoint of a training, and record the outcome."""
 
     training: Train
 
@@ -209,7 +209,7 @@ class Test:
             'metrics': metrics,
             'checkpoint': self.training.checkpoint().name,
             'checkpoint_sha256': records.file_hash(self.training.checkpoint()),
-            'source': records.source_state(),
+            'tested_with': records.source_state(),
             **records.environment(),
             'finished': time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime()),
         }
@@ -236,14 +236,14 @@ def pretraining(row: Row, settings: Settings) -> Train:
     return Train(classifier, 0, settings)
 
 
-def plan(rows: list[Row], settings: Settings) -> Iterator[Draw | Train | Test]:
+def plan(rows: list[Row], settings: Settings) -> Iterator[Draw | Train | Evaluate]:
     """All steps of the rows, the finished ones too, each once.
 
     Rows come one after another, all seeds of the first, then the next: a table fills from the top.
     """
     planned = set()
     for row in rows:
-        steps: list[Draw | Train | Test] = []
+        steps: list[Draw | Train | Evaluate] = []
         runs = [Train(row, seed, settings) for seed in range(settings.seeds)]
         if row.classifier and row.classifier not in settings.pretrained:
             if settings.sample:
@@ -251,9 +251,9 @@ def plan(rows: list[Row], settings: Settings) -> Iterator[Draw | Train | Test]:
             steps.append(pretraining(row, settings))
         if settings.sample:
             steps.append(Draw(row.method, settings))
-        steps += [step for run in runs for step in (run, Test(run))]
-        if all(Test(run).is_done() for run in runs):
-            steps = [step for step in steps if isinstance(step, Test)]
+        steps += [step for run in runs for step in (run, Evaluate(run))]
+        if all(Evaluate(run).is_done() for run in runs):
+            steps = [step for step in steps if isinstance(step, Evaluate)]
         for step in steps:
             key = (type(step), step.title)
             if key not in planned:
