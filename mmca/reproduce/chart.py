@@ -6,6 +6,9 @@ from mmca.pictures import plt, save_figure
 
 from .settings import Settings
 
+# Percent points on the y axis: small differences look small.
+_LEAST_SPAN = 10
+
 
 def draw_chart(table: str, entries: list, settings: Settings, out: Path) -> None:
     """Dots for the seeds, a bar at their mean, a diamond for the published value.
@@ -40,6 +43,9 @@ def draw_chart(table: str, entries: list, settings: Settings, out: Path) -> None
     axes.set_xticks(range(len(shown)), names)
     axes.set(xlim=(-0.6, len(shown) - 0.4), xlabel='attention', title=title)
     axes.set_ylabel(f'{shown[0].row.metric} (%)')
+    low, high = axes.get_ylim()
+    if high - low < _LEAST_SPAN:
+        axes.set_ylim((low + high - _LEAST_SPAN) / 2, (low + high + _LEAST_SPAN) / 2)
     axes.grid(axis='y', alpha=0.3)
     axes.legend()
     save_figure(figure, out)

@@ -102,8 +102,8 @@ def values_of(row: Row, settings: Settings) -> dict[int, dict]:
     return dict(sorted(found.items()))
 
 
-def trained_value(config: str, results: Path = ROOT / 'results') -> str:
-    """Mean of a config's trained metric over its seeds, as printed; empty if not trained."""
+def trained_value(config: str, results: Path) -> float | None:
+    """Mean of a config's trained metric over its seeds, in percent; None if it is not trained."""
     paths = sorted((results / 'runs').glob(f'{config}_seed_*.json'))
     values = [record['value'] for path in paths if (record := read_record(path))]
-    return f'{sum(values) / len(values):.2f}' if values else ''
+    return round(sum(values) / len(values), 2) if values else None
