@@ -15,6 +15,7 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from mmca.checkpoint import CheckpointError, load_file
 
 from .data_check import config_datasets, config_metrics, set_data_root
+from .distributed import communicating, connection_lost, keep_total_batch, leave_at_exit
 
 
 def load_config(args: argparse.Namespace) -> Config:
@@ -107,12 +108,24 @@ def _coco_evaluation(cfg: Config) -> str:
 
 
 def run(cfg: Config, action: str) -> dict | None:
-    """Build the Runner and call its ``train`` or ``test``; a bad checkpoint ends in one line."""
+    """Build the Runner and call its ``train`` or ``test``.
+
+    A bad checkpoint, and the loss of another process, end in one message.
+    """
     notes = [_fit_to_device(cfg), _coco_evaluation(cfg)]
     try:
-        runner = Runner.from_cfg(cfg)
+        with communicating(cfg):
+            runner = Runner.from_cfg(cfg)
         for note in filter(None, notes):  # not before: the Runner opens the log file
             runner.logger.warning(note)
-        return getattr(runner, action)()
+        if action == 'train':
+            keep_total_batch(runner)
+        result = getattr(runner, action)()
+        leave_at_exit()
+        return result
     except CheckpointError as error:
         raise SystemExit(f'Error: {error}') from error
+    except RuntimeError as error:
+        if message := connection_lost(error):
+            raise SystemExit(f'Error: {message}') from error
+        raise

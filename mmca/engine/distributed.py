@@ -1,0 +1,90 @@
+"""Several processes: without GPUs, when one is lost, and when a run goes on with another number."""
+
+import atexit
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from mmengine.config import Config
+from mmengine.dist import is_distributed
+from mmengine.runner import Runner
+
+from mmca.checkpoint import CheckpointError, load_file
+
+
+@contextmanager
+def communicating(cfg: Config) -> Iterator[None]:
+    """Let a Runner that is built within connect its processes through gloo if there is no GPU.
+
+    With GPUs, or one process, nothing is changed.
+    """
+    if cfg.launcher == 'none' or torch.cuda.is_available():
+        yield
+        return
+    cfg.merge_from_dict({'env_cfg.dist_cfg.backend': 'gloo'})
+    if not cfg.get('model_wrapper_cfg'):
+        cfg.model_wrapper_cfg = dict(
+            type='MMDistributedDataParallel',
+            broadcast_buffers=False,
+            find_unused_parameters=cfg.get('find_unused_parameters', False),
+        )
+    # The Runner's default names a GPU.
+    cfg.model_wrapper_cfg.device_ids = None
+    # mmengine's init_dist calls it whatever the backend; it would raise an error.
+    set_device = torch.cuda.set_device
+    torch.cuda.set_device = lambda device: None
+    try:
+        yield
+    finally:
+        torch.cuda.set_device = set_device
+
+
+def leave_at_exit() -> None:
+    """Close gloo's connections when Python ends: its threads may abort a process that leaves so."""
+    if is_distributed() and torch.distributed.get_backend() == 'gloo':
+        # Not before: tools/test.py asks for the rank after the test.
+        atexit.register(torch.distributed.destroy_process_group)
+
+
+def connection_lost(error: RuntimeError) -> str | None:
+    """What to say if ``error`` is that of a collective operation whose other side is gone."""
+    # gloo raises plain RuntimeErrors.
+    if not isinstance(error, torch.distributed.DistBackendError) and 'gloo' not in str(error):
+        return None
+    return (
+        f'process {os.environ.get("RANK", "?")} lost another one, or it was silent for too long: '
+        f'{error}\nThe reason is in the messages of the others, if they left any. To go on from '
+        'the newest checkpoint, give the same command and --resume. How long to wait for a '
+        'process: --cfg-options env_cfg.dist_cfg.timeout=SECONDS'
+    )
+
+
+def keep_total_batch(runner: Runner) -> None:
+    """Note the total batch size in the checkpoints to come; a resumed run must have the same.
+
+    With another, its iterations, epochs and learning rate, which are counted on from the
+    checkpoint's, would mean something else. mmengine's own check of this never fires.
+
+    Raises:
+        CheckpointError: If the run that is resumed had another total batch size.
+    """
+    size = runner.cfg.train_dataloader.get('batch_size')
+    if size is None:
+        return
+    total = runner.cfg.total_batch_size = size * runner.world_size
+    if not runner._resume:
+        return
+    config = load_file(runner._load_from).get('meta', {}).get('cfg') or ''
+    found = re.search(r'^total_batch_size = (\d+)$', config, re.MULTILINE)
+    if found and int(found[1]) != total:
+        former = int(found[1])
+        remedy = f'Use a number of processes that divides {former}'
+        if former % runner.world_size == 0:
+            remedy = f'Add --cfg-options train_dataloader.batch_size={former // runner.world_size}'
+        raise CheckpointError(
+            f'{runner._load_from}: was trained with a total batch of {former}, and this run has '
+            f'{total} ({runner.world_size} x {size}): it would not go on as it began. {remedy}, or '
+            'start a new run from its weights: --cfg-options load_from=PATH --work-dir NEW'
+        )
