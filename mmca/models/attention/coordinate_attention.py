@@ -1,7 +1,8 @@
 import torch
-from mmcv.cnn import build_activation_layer, build_norm_layer
+from mmcv.cnn import ConvModule, build_activation_layer, build_norm_layer
 from torch import Tensor, nn
 
+from mmca.ops.coordinate_gate import coordinate_attention, is_plain_projection
 from mmca.options import check_at_least, check_choice, suggest_options
 from mmca.registry import MODELS
 
@@ -32,6 +33,10 @@ class CoordinateAttention(nn.Module):
 
     Raises:
         ValueError: If an option is out of range.
+
+    Note:
+        ``'hw'`` runs through the fast kernels of :mod:`mmca.ops` where they are available, see
+        :mod:`mmca.ops.implementation`.
     """
 
     def __init__(
@@ -61,6 +66,26 @@ class CoordinateAttention(nn.Module):
         self.gate = build_activation_layer(gate_cfg)
 
     def forward(self, x: Tensor) -> Tensor:
+        if not torch.jit.is_scripting():
+            out = coordinate_attention(self, x) if self.axes == 'hw' else None
+            if out is not None:
+                return out
+        return self.plain_forward(x)
+
+    @torch.jit.unused
+    def forward_project(self, x: Tensor, conv: ConvModule) -> Tensor:
+        """``conv(self(x))`` with less memory, if ``conv`` is a plain 1x1 convolution.
+
+        In training the map between the two is not kept for backward but made again.
+        """
+        if self.axes == 'hw' and is_plain_projection(self, conv):
+            out = coordinate_attention(self, x, conv.conv)
+            if out is not None:
+                return conv.norm(out)
+        return conv(self(x))
+
+    def plain_forward(self, x: Tensor) -> Tensor:
+        """The plain PyTorch expression: the reference for the fast implementations."""
         height, width = x.shape[2:]
         profiles = []
         if 'h' in self.axes:

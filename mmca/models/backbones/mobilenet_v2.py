@@ -5,7 +5,11 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from mmca.models.backbones.dilation import block_geometry
-from mmca.models.backbones.staged_backbone import StagedBackbone, scale_channels
+from mmca.models.backbones.staged_backbone import (
+    StagedBackbone,
+    attend_and_project,
+    scale_channels,
+)
 from mmca.options import suggest_options
 from mmca.registry import MODELS
 
@@ -67,10 +71,9 @@ class InvertedResidual(nn.Module):
         self.project_conv = ConvModule(hidden, out_channels, 1, norm_cfg=norm_cfg, act_cfg=None)
 
     def _forward(self, x: Tensor) -> Tensor:
-        # Children are registered in the order in which they apply.
-        out = x
-        for layer in self.children():
-            out = layer(out)
+        out = self.expand_conv(x) if hasattr(self, 'expand_conv') else x
+        out = self.depthwise_conv(out)
+        out = attend_and_project(getattr(self, 'attention', None), self.project_conv, out)
         return x + out if self.has_shortcut else out
 
     def forward(self, x: Tensor) -> Tensor:

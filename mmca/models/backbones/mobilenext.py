@@ -6,7 +6,12 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from mmca.models.backbones.dilation import block_geometry
-from mmca.models.backbones.staged_backbone import NUM_LAYERS, StagedBackbone, scale_channels
+from mmca.models.backbones.staged_backbone import (
+    NUM_LAYERS,
+    StagedBackbone,
+    attend_and_project,
+    scale_channels,
+)
 from mmca.options import check_choice, suggest_options
 from mmca.registry import MODELS
 
@@ -59,6 +64,7 @@ class SandglassBlock(nn.Module):
         self.has_shortcut = same_shape and not keep_depthwise
         has_first = same_shape or keep_depthwise
         has_last = has_first or native_stride == 2
+        self.attends_first = attention_position == 'first'
         hidden = in_channels // reduce_ratio
         if hidden < out_channels / 6:
             hidden = scale_channels(math.ceil(out_channels / 6), 1, divisor=16)
@@ -87,12 +93,14 @@ class SandglassBlock(nn.Module):
                 )
 
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        # Children are registered in the order in which they apply.
-        out = x
-        for name, layer in self.named_children():
-            out = layer(out)
-            if name == 'expand_conv':
-                expanded = out
+        out = self.depthwise_conv1(x) if hasattr(self, 'depthwise_conv1') else x
+        attention = getattr(self, 'attention', None)
+        out = attend_and_project(attention if self.attends_first else None, self.reduce_conv, out)
+        expanded = out = self.expand_conv(out)
+        if hasattr(self, 'depthwise_conv2'):
+            out = self.depthwise_conv2(out)
+        if attention is not None and not self.attends_first:
+            out = attention(out)
         return expanded, x + out if self.has_shortcut else out
 
     def forward_expanded(self, x: Tensor) -> tuple[Tensor, Tensor]:

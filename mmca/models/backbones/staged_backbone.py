@@ -1,7 +1,7 @@
 from collections.abc import Sequence
 
 from mmengine.model import BaseModule
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmca.checkpoint import load_backbone
@@ -15,6 +15,15 @@ def scale_channels(channels: int, widen_factor: float, divisor: int = 8) -> int:
     scaled = channels * widen_factor
     rounded = max(divisor, int(scaled + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * scaled else rounded
+
+
+def attend_and_project(attention: nn.Module | None, conv: nn.Module, x: Tensor) -> Tensor:
+    """``conv(attention(x))``, by the attention itself if it knows how to save memory with that."""
+    if attention is None:
+        return conv(x)
+    if hasattr(attention, 'forward_project'):
+        return attention.forward_project(x, conv)
+    return conv(attention(x))
 
 
 class StagedBackbone(BaseModule):

@@ -1,0 +1,256 @@
+"""The fast implementation in whole networks: memory, autograd's features, and what watches it."""
+
+import copy
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import nn
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils.flop_counter import FlopCounterMode
+
+from mmca.models import CoordinateAttention, MobileNetV2, MobileNeXt
+from mmca.ops.build import BuildError, build
+from mmca.ops.implementation import kernels_for, use_implementation
+
+CA = dict(type='mmca.CoordinateAttention', reduction=32)
+
+
+@pytest.fixture(scope='module', autouse=True)
+def kernels():
+    """Compiled before the first test, for as long as it takes on a busy machine."""
+    try:
+        build('native')
+    except BuildError as error:
+        pytest.skip(f'the kernels cannot be compiled here: {error}')
+
+
+@pytest.fixture
+def fast():
+    with use_implementation('cpp'):
+        assert kernels_for(torch.zeros(1, 1, 1, 1)) is not None
+        yield
+
+
+def saved_bytes(network, x):
+    """Bytes that autograd keeps for backward, parameters aside, each storage once."""
+    parameters = {p.untyped_storage().data_ptr() for p in network.parameters()}
+    kept = {}
+
+    def pack(tensor):
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in parameters:
+            kept[storage.data_ptr()] = storage
+        return tensor
+
+    with saved_tensors_hooks(pack, lambda tensor: tensor):
+        out = network(x)
+    del out
+    return sum(storage.nbytes() for storage in kept.values())
+
+
+@pytest.mark.parametrize('memory_format', [torch.contiguous_format, torch.channels_last])
+def test_memory_of_the_plain_network(fast, memory_format):
+    """At 224 pixels: profiles weigh more in small maps."""
+    x = torch.randn(1, 3, 224, 224).to(memory_format=memory_format)
+    plain = saved_bytes(MobileNetV2().to(memory_format=memory_format), x)
+    network = MobileNetV2(attention=CA).to(memory_format=memory_format)
+    assert 1.0 < saved_bytes(network, x) / plain <= 1.03
+    with use_implementation('plain'):
+        assert saved_bytes(network, x) / plain > 1.15
+
+
+@pytest.mark.parametrize('with_cp', [False, True])
+@pytest.mark.parametrize(
+    'backbone, options',
+    [
+        (MobileNetV2, {}),
+        (MobileNeXt, dict(attention_position='first')),
+        (MobileNeXt, dict(attention_position='last')),
+    ],
+)
+def test_networks_learn_the_same(backbone, options, with_cp):
+    torch.manual_seed(0)
+    network = backbone(attention=CA, widen_factor=0.25, with_cp=with_cp, **options).double()
+    x = torch.randn(4, 3, 64, 64, dtype=torch.float64)
+    target = torch.randn_like(network(x)[0])
+    curves, states = [], []
+    for implementation in ('plain', 'cpp'):
+        learner, curve = copy.deepcopy(network), []
+        optimiser = torch.optim.SGD(learner.parameters(), lr=0.05, momentum=0.9)
+        with use_implementation(implementation):
+            for _ in range(4):
+                loss = (learner(x)[0] - target).square().mean()
+                optimiser.zero_grad()
+                loss.backward()
+                optimiser.step()
+                curve.append(loss.item())
+        curves.append(curve)
+        states.append(learner.state_dict())
+    assert abs(curves[0][-1] - curves[0][0]) > 1e-3 * curves[0][0]
+    assert curves[1] == pytest.approx(curves[0], rel=1e-8)
+    assert list(states[1]) == list(states[0])
+    for name, value in states[0].items():
+        torch.testing.assert_close(states[1][name], value, rtol=1e-6, atol=1e-8)
+
+
+class Projected(nn.Module):
+    """An attention and the projection after it, as in the networks' blocks."""
+
+    def __init__(self, **options):
+        from mmcv.cnn import ConvModule
+
+        super().__init__()
+        self.attention = CoordinateAttention(12, **options)
+        self.conv = ConvModule(12, 6, 1, norm_cfg=dict(type='BN'), act_cfg=None)
+
+    def forward(self, x):
+        return self.attention.forward_project(x, self.conv)
+
+
+@pytest.mark.parametrize('training', [True, False])
+def test_gradients_through_the_projection(fast, training):
+    torch.manual_seed(0)
+    module = Projected().double().train(training)
+    x = torch.randn(2, 12, 3, 4, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(module, x)
+    gradient = torch.randn(2, 6, 3, 4, dtype=torch.float64)
+    found = torch.autograd.grad(module(x), [x, *module.parameters()], gradient)
+    with use_implementation('plain'):
+        expected = torch.autograd.grad(module(x), [x, *module.parameters()], gradient)
+    torch.testing.assert_close(found, expected)
+
+
+def test_projection_with_autocast(fast):
+    torch.manual_seed(0)
+    module = Projected()
+    x = torch.randn(2, 12, 6, 7, requires_grad=True)
+    exact = torch.autograd.grad(module(x).square().mean(), list(module.parameters()))
+    for given in (x, x.bfloat16()):
+        with torch.autocast('cpu', dtype=torch.bfloat16):
+            out = module(given)
+        found = torch.autograd.grad(out.float().square().mean(), list(module.parameters()))
+        for (name, parameter), one, other in zip(module.named_parameters(), found, exact):
+            assert one.dtype == parameter.dtype, name
+            assert (one - other).abs().max() <= 0.05 * max(other.abs().max(), 0.1), name
+
+
+def test_a_hook_between_attention_and_projection_sees_the_map(fast):
+    module, seen = Projected(), []
+    x = torch.randn(2, 12, 6, 7, requires_grad=True)
+    module.attention.register_forward_hook(lambda module, args, out: seen.append(out.shape))
+    module.conv.conv.register_forward_hook(lambda module, args, out: seen.append(args[0].shape))
+    module(x)
+    assert seen == [x.shape, x.shape]
+
+
+@pytest.mark.parametrize('cls', [Projected, lambda: CoordinateAttention(12)])
+def test_what_needs_no_gradient_gets_none(fast, cls):
+    torch.manual_seed(0)
+    module = cls()
+    x = torch.randn(2, 12, 6, 7, requires_grad=True)
+    every = torch.autograd.grad(module(x).square().sum(), [x, *module.parameters()])
+    # Of the parameters alone.
+    module(x.detach()).square().sum().backward()
+    for parameter, gradient in zip(module.parameters(), every[1:]):
+        torch.testing.assert_close(parameter.grad, gradient)
+        parameter.grad = None
+    # Of one parameter, though all want one.
+    weight = dict(module.named_parameters())[
+        'conv_h.weight' if hasattr(module, 'conv_h') else 'attention.conv_h.weight'
+    ]
+    [found] = torch.autograd.grad(module(x).square().sum(), [weight])
+    torch.testing.assert_close(found, [g for g in every if g.shape == weight.shape][0])
+    # Of the input alone.
+    module.requires_grad_(False)
+    module(x).square().sum().backward()
+    torch.testing.assert_close(x.grad, every[0])
+    assert all(p.grad is None for p in module.parameters())
+
+
+@pytest.mark.parametrize('cls', [Projected, lambda: CoordinateAttention(12)])
+def test_second_backward(fast, cls):
+    module = cls()
+    x = torch.randn(2, 12, 6, 7, requires_grad=True)
+    loss = module(x).square().sum()
+    [first] = torch.autograd.grad(loss, [x], retain_graph=True)
+    [again] = torch.autograd.grad(loss, [x])
+    assert torch.equal(first, again)
+    [graph] = torch.autograd.grad(module(x).square().sum(), [x], create_graph=True)
+    with pytest.raises(RuntimeError, match='once_differentiable'):
+        graph.sum().backward()
+
+
+def test_tools_see_the_plain_expression(fast):
+    block = CoordinateAttention(32).eval()
+    x = torch.randn(1, 32, 8, 6)
+    traced = torch.jit.trace(block, x)
+    operations = {node.kind() for node in traced.inlined_graph.nodes()}
+    assert 'aten::adaptive_avg_pool2d' in operations
+    assert not [kind for kind in operations if kind.startswith('mmca')]
+    torch.testing.assert_close(traced(x), block(x))
+    torch.testing.assert_close(torch.jit.script(block)(x), block(x))
+    with FlopCounterMode(display=False) as flops:
+        block(x)
+    assert flops.get_total_flops() == 2 * (14 + 8 + 6) * 32 * 8
+    assert block.to('meta')(x.to('meta')).shape == x.shape
+    block = CoordinateAttention(32).eval()
+    out, derivative = torch.func.jvp(block, (x,), (torch.ones_like(x),))
+    torch.testing.assert_close(out, block(x))
+    batched = torch.func.vmap(lambda x: block(x))(x.expand(3, 1, 32, 8, 6))
+    torch.testing.assert_close(batched[2], block(x))
+
+
+FALLBACK = """
+import torch
+from mmca.models import CoordinateAttention
+from mmca.ops.implementation import describe
+block, x = CoordinateAttention(16), torch.randn(2, 16, 5, 4, requires_grad=True)
+for _ in range(2):
+    block(x).sum().backward()
+assert torch.equal(block.eval()(x), block.plain_forward(x))
+print(describe('cpu'))
+"""
+
+
+@pytest.mark.parametrize('broken', ['no compiler', 'no folder', 'compiler fails'])
+def test_without_kernels_there_is_one_line_and_the_plain_expression(broken, tmp_path):
+    environment = os.environ | {'TORCH_EXTENSIONS_DIR': str(tmp_path / 'cache'), 'CXX': 'c++'}
+    environment.pop('MMCA_ATTENTION', None)
+    if broken == 'no compiler':
+        environment['PATH'] = str(tmp_path)
+        reason = 'c++ is not installed'
+    elif broken == 'no folder':
+        (tmp_path / 'cache').touch()
+        reason = 'Not a directory'
+    else:
+        environment['CXX'] = 'false'
+        reason = ''
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', FALLBACK],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in (done.stdout + done.stderr).splitlines() if 'without its' in line]
+    assert len(lines) == 1, done.stdout + done.stderr
+    assert reason in lines[0]
+    assert "('plain', " in done.stdout
+
+
+@pytest.mark.slow
+def test_a_build_that_takes_too_long_leaves_no_lock(monkeypatch, tmp_path):
+    from mmca.ops.build import build_in_time, library_path
+
+    monkeypatch.setenv('TORCH_EXTENSIONS_DIR', str(tmp_path))
+    slow = tmp_path / 'slow-c++'
+    slow.write_text('#!/bin/sh\nsleep 600\n')
+    slow.chmod(0o755)
+    monkeypatch.setenv('CXX', str(slow))
+    for _ in range(2):  # the second would wait for ever for a lock left behind
+        with pytest.raises(BuildError, match='longer than 8 s'):
+            build_in_time('native', timeout=8)
+    assert not library_path('native').exists()
