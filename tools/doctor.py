@@ -10,6 +10,7 @@ if sys.version_info < (3, 10):
 
 import importlib.metadata
 import importlib.util
+import os
 import platform
 import shutil
 import subprocess
@@ -36,6 +37,14 @@ TORCH_CHECK = """
 import torch, torchvision
 cuda = torch.cuda.is_available()
 print(torch.cuda.get_device_name(0) if cuda else '')
+"""
+# argv[1] is the device.
+ATTENTION_CHECK = """
+import sys
+import torch
+from mmca.ops.implementation import describe
+name, reason = describe(torch.device(sys.argv[1]))
+print(f'{name} on {sys.argv[1]}: {reason}')
 """
 MMCA_CHECK = 'import mmca, mmca.registry; print(mmca.__file__)'
 
@@ -148,6 +157,18 @@ def check_mmca() -> dict:
     return {f'mmca does not import: {said}': fix}
 
 
+def check_attention(devices: list) -> dict:
+    """Print the implementation of the attention on each device; returns {problem: fix}."""
+    problems = {}
+    for device in devices:
+        worked, said = run_snippet(ATTENTION_CHECK, device)
+        row('attention', said if worked else f'fails on {device}: {said}')
+        if not worked:
+            fix = 'unset MMCA_ATTENTION' if 'MMCA_ATTENTION' in os.environ else ''
+            problems[f'attention fails on {device}: {said}'] = fix
+    return problems
+
+
 def fix_command(compatibility, problems: dict) -> str:
     """The command that repairs this environment."""
     some = any(compatibility.installed(library) for library in compatibility.LIBRARIES)
@@ -170,14 +191,18 @@ def main() -> int:
     problems |= check_libraries(compatibility)
     if compatibility.installed(compatibility.LIBRARIES[1]):
         problems |= check_ops(compatibility, devices)
-    problems |= check_mmca()
-    if not problems:
+    broken = check_mmca()
+    problems |= broken
+    # Attention works without fast kernels, too: only its setting can be wrong.
+    setting = {} if broken else check_attention(devices)
+    if not problems and not setting:
         print('\nEverything works.')
         return 0
     print('\nWrong or missing:')
-    for problem in problems:
+    for problem in [*problems, *setting]:
         print(f'  - {problem}')
-    fix = fix_command(compatibility, problems)
+    # A new set-up would not mend the setting.
+    fix = fix_command(compatibility, problems) if problems else next(iter(setting.values()))
     if fix:
         print(f'To fix it: {fix}')
     return 1
