@@ -146,6 +146,33 @@ def test_a_hook_between_attention_and_projection_sees_the_map(fast):
     assert seen == [x.shape, x.shape]
 
 
+@pytest.mark.parametrize('backbone', [MobileNetV2, MobileNeXt])
+def test_inference_in_place_spoils_no_map_of_others(fast, backbone):
+    """Without gradients the gated map takes the place of the depthwise convolution's output."""
+    torch.manual_seed(0)
+    model = backbone(CA, widen_factor=0.25).eval()
+    x = torch.randn(2, 3, 64, 48)
+    with torch.no_grad():
+        with use_implementation('plain'):
+            expected = model(x)[0]
+        torch.testing.assert_close(model(x)[0], expected, rtol=1e-4, atol=1e-5)
+        # A hook that keeps the output has it unchanged.
+        kept = {}
+        names = ('depthwise_conv', 'depthwise_conv1')
+        blocks = [module for module in model.modules() if hasattr(module, 'attention')]
+        layers = [
+            getattr(block, name) for block in blocks for name in names if hasattr(block, name)
+        ]
+        for implementation in ('plain', 'cpp'):
+            hook = layers[2].norm.register_forward_hook(
+                lambda *call, name=implementation: kept.update({name: call[-1]})
+            )
+            with use_implementation(implementation):
+                model(x)
+            hook.remove()
+    torch.testing.assert_close(kept['cpp'], kept['plain'], rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize('cls', [Projected, lambda: CoordinateAttention(12)])
 def test_what_needs_no_gradient_gets_none(fast, cls):
     torch.manual_seed(0)

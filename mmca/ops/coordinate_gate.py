@@ -158,7 +158,8 @@ class _Gates(Function):
         return out[0], out[1], None, None, *out[2:]
 
 
-def _is_hooked(module: nn.Module) -> bool:
+def is_hooked(module: nn.Module) -> bool:
+    """Whether something of the user's sees what goes into the module or comes out of it."""
     attributes = module.__dict__
     return 'forward' in attributes or any(attributes.get(name) for name in _HOOKS)
 
@@ -177,7 +178,7 @@ def _parameters(attention: nn.Module, dtype: torch.dtype) -> list[Tensor] | None
     layers = attention._modules
     for name, cls in _LAYERS.items():
         layer = layers[name]
-        if type(layer) is not cls or _is_hooked(layer):
+        if type(layer) is not cls or is_hooked(layer):
             return None
     if _globally_hooked():
         return None
@@ -234,13 +235,16 @@ def is_plain_projection(attention: nn.Module, conv: nn.Module) -> bool:
         and not conv.with_activation
         and not conv.with_explicit_padding
         and getattr(conv, 'efficient_conv_bn_eval_forward', None) is None
-        and not any(_is_hooked(module) for module in (attention, conv, inner))
+        and not any(is_hooked(module) for module in (attention, conv, inner))
         and not _globally_hooked()
     )
 
 
 def coordinate_attention(
-    attention: nn.Module, x: Tensor, projection: nn.Conv2d | None = None
+    attention: nn.Module,
+    x: Tensor,
+    projection: nn.Conv2d | None = None,
+    overwrite: bool = False,
 ) -> Tensor | None:
     """What ``attention``, a :class:`mmca.models.CoordinateAttention`, makes of ``x``.
 
@@ -248,6 +252,7 @@ def coordinate_attention(
         attention (nn.Module): Layers ``conv1``, ``bn1``, ``act``, ``conv_h``, ``conv_w``, ``gate``.
         x (Tensor): (N, C, H, W).
         projection (nn.Conv2d | None): A 1x1 convolution to apply to the result.
+        overwrite (bool): Whether x may hold the result, where no gradient is wanted.
 
     Returns:
         Tensor | None: None where the plain expression, and the convolution after it, will do.
@@ -265,7 +270,7 @@ def coordinate_attention(
         if parameters is not None and not norm.training:
             running = [norm._buffers['running_mean'], norm._buffers['running_var']]
             if running[0] is not None:
-                return kernels.block(_dense(x), parameters, running, norm.eps)
+                return kernels.block(_dense(x), parameters, running, norm.eps, overwrite)
     link = _Link()
     x, pool_h, pool_w = _Pools.apply(_dense(x), kernels, link)
     if parameters is not None:

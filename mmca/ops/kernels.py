@@ -65,8 +65,15 @@ class CppKernels:
         self.gate_gradients_and_output = operators.gate_gradients_and_output.default
         self.middle_forward = operators.middle_forward.default
         self.middle_backward = operators.middle_backward.default
-        self.block = operators.block.default
+        self._block = operators.block.default
         self._input_gradient = operators.input_gradient.default
+
+    def block(
+        self, x: Tensor, parameters: list, running: list, epsilon: float, overwrite: bool
+    ) -> Tensor:
+        out = x if overwrite else torch.empty_like(x)
+        self._block(x, parameters, running, epsilon, out)
+        return out
 
     def input_gradient(
         self,
@@ -99,20 +106,9 @@ class TritonKernels:
         self.dual_pool = triton_kernels.dual_pool
         self.gate = triton_kernels.gate
         self.gate_gradients = triton_kernels.gate_gradients
-        self._input_gradient = triton_kernels.input_gradient
+        self.input_gradient = triton_kernels.input_gradient
 
     def gate_gradients_and_output(
         self, g: Tensor, x: Tensor, gate_h: Tensor, gate_w: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         return *self.gate_gradients(g, x, gate_h, gate_w), self.gate(x, gate_h, gate_w)
-
-    def input_gradient(
-        self,
-        g: Tensor,
-        gate_h: Tensor,
-        gate_w: Tensor,
-        grad_pool_h: Tensor,
-        grad_pool_w: Tensor,
-        overwrite: bool = False,
-    ) -> Tensor:
-        return self._input_gradient(g, gate_h, gate_w, grad_pool_h, grad_pool_w)

@@ -2,7 +2,7 @@ import torch
 from mmcv.cnn import ConvModule, build_activation_layer, build_norm_layer
 from torch import Tensor, nn
 
-from mmca.ops.coordinate_gate import coordinate_attention, is_plain_projection
+from mmca.ops.coordinate_gate import coordinate_attention, is_hooked, is_plain_projection
 from mmca.options import check_at_least, check_choice, suggest_options
 from mmca.registry import MODELS
 
@@ -73,15 +73,20 @@ class CoordinateAttention(nn.Module):
         return self.plain_forward(x)
 
     @torch.jit.unused
-    def forward_project(self, x: Tensor, conv: ConvModule) -> Tensor:
+    def forward_project(self, x: Tensor, conv: ConvModule, overwrite: bool = False) -> Tensor:
         """``conv(self(x))`` with less memory, if ``conv`` is a plain 1x1 convolution.
 
-        In training the map between the two is not kept for backward but made again.
+        In training the map between the two is not kept for backward but made again; without
+        gradients it takes the place of x, if ``overwrite`` allows that.
         """
         if self.axes == 'hw' and is_plain_projection(self, conv):
             out = coordinate_attention(self, x, conv.conv)
             if out is not None:
                 return conv.norm(out)
+        elif self.axes == 'hw' and overwrite and not is_hooked(self):
+            out = coordinate_attention(self, x, overwrite=True)
+            if out is not None:
+                return conv(out)
         return conv(self(x))
 
     def plain_forward(self, x: Tensor) -> Tensor:

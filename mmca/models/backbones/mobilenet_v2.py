@@ -73,7 +73,8 @@ class InvertedResidual(nn.Module):
     def _forward(self, x: Tensor) -> Tensor:
         out = self.expand_conv(x) if hasattr(self, 'expand_conv') else x
         out = self.depthwise_conv(out)
-        out = attend_and_project(getattr(self, 'attention', None), self.project_conv, out)
+        attention = getattr(self, 'attention', None)
+        out = attend_and_project(attention, self.project_conv, out, self.depthwise_conv)
         return x + out if self.has_shortcut else out
 
     def forward(self, x: Tensor) -> Tensor:

@@ -93,9 +93,11 @@ class SandglassBlock(nn.Module):
                 )
 
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        out = self.depthwise_conv1(x) if hasattr(self, 'depthwise_conv1') else x
+        first = getattr(self, 'depthwise_conv1', None)
+        out = x if first is None else first(x)
         attention = getattr(self, 'attention', None)
-        out = attend_and_project(attention if self.attends_first else None, self.reduce_conv, out)
+        leading = attention if self.attends_first else None
+        out = attend_and_project(leading, self.reduce_conv, out, first)
         expanded = out = self.expand_conv(out)
         if hasattr(self, 'depthwise_conv2'):
             out = self.depthwise_conv2(out)

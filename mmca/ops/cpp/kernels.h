@@ -27,7 +27,7 @@ struct Shape {
 template <typename T>
 void dual_pool(const Shape& s, const T* x, Wide<T>* pool_h, Wide<T>* pool_w);
 
-// out = x * gate_w * gate_h.
+// out = x * gate_w * gate_h; out may be x.
 template <typename T>
 void gate(const Shape& s, const T* x, const Wide<T>* gate_h, const Wide<T>* gate_w, T* out);
 

@@ -46,7 +46,7 @@ void middle_backward(const Sizes& s, const T* grad_gate_h, const T* grad_gate_w,
                      const Gradients<T>& gradients);
 
 // The whole block with fixed statistics, image by image, so that the map is still in the cache
-// when it is gated.
+// when it is gated. `out` may be x.
 template <typename M>
 void block_inference(const Shape& s, int64_t middle, const M* x, const Parameters<Wide<M>>& p,
                      const Statistics<Wide<M>>& statistics, M* out);

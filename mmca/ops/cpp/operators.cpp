@@ -1,4 +1,4 @@
-// The kernels as operators of torch; mmca/ops/cpu.py calls them with tensors it has checked.
+// The kernels as operators of torch; mmca/ops/kernels.py hands them on.
 #include "kernels.h"
 #include "middle.h"
 
@@ -202,9 +202,9 @@ std::vector<Tensor> middle_backward_op(
   return out;
 }
 
-Tensor block_op(const Tensor& x, Tensors parameters, Tensors running, double epsilon) {
+void block_op(const Tensor& x, Tensors parameters, Tensors running, double epsilon, Tensor& out) {
   const Shape s = shape_of(x);
-  Tensor out = at::empty_like(x);
+  check_like(out, x);
   const std::vector<Tensor> dense_parameters = dense(parameters);
   with_type(x, [&](auto type) {
     using T = decltype(type);
@@ -212,7 +212,6 @@ Tensor block_op(const Tensor& x, Tensors parameters, Tensors running, double eps
     block_inference<T>(s, parameters[0].size(0), data<T>(x), parameters_of<A>(dense_parameters),
                        statistics_of<A>(running, false, 0, epsilon), data<T>(out));
   });
-  return out;
 }
 
 }  // namespace
@@ -236,7 +235,8 @@ MMCA_LIBRARY(MMCA_NAMESPACE, m) {
   m.def("middle_backward(Tensor grad_gate_h, Tensor grad_gate_w, Tensor pool_h, Tensor pool_w,"
         " Tensor gate_h, Tensor gate_w, Tensor features, Tensor mean, Tensor over_deviation,"
         " Tensor[] parameters, bool batch) -> Tensor[]");
-  m.def("block(Tensor x, Tensor[] parameters, Tensor[] running, float epsilon) -> Tensor");
+  m.def("block(Tensor x, Tensor[] parameters, Tensor[] running, float epsilon, Tensor(a!) out)"
+        " -> ()");
 }
 
 MMCA_KERNELS(MMCA_NAMESPACE, m) {

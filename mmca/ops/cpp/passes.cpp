@@ -121,8 +121,8 @@ void gate_plane(const Shape& s, int64_t plane, int64_t at_h, int64_t at_w, Wide<
   gather(gate_w + at_w, s.channels, s.width, A(1), by_w);
   for (int64_t h = 0; h < s.height; ++h) {
     const A by_h = gate_h[at_h + h * s.channels];
-    const T* __restrict in = x + plane + h * s.width;
-    T* __restrict to = out + plane + h * s.width;
+    const T* in = x + plane + h * s.width;
+    T* to = out + plane + h * s.width;
 #pragma omp simd
     for (int64_t w = 0; w < s.width; ++w) {
       to[w] = static_cast<T>(static_cast<A>(in[w]) * by_w[w] * by_h);
@@ -140,8 +140,8 @@ void gate(const Shape& s, const T* x, const Wide<T>* gate_h, const Wide<T>* gate
       const A* __restrict by_h = gate_h + nh * s.channels;
       for (int64_t w = 0; w < s.width; ++w) {
         const int64_t at = (nh * s.width + w) * s.channels;
-        const T* __restrict in = x + at;
-        T* __restrict to = out + at;
+        const T* in = x + at;
+        T* to = out + at;
         const A* __restrict by_w = gate_w + (nh / s.height * s.width + w) * s.channels;
 #pragma omp simd
         for (int64_t c = 0; c < s.channels; ++c) {
