@@ -46,4 +46,4 @@ doctor:
 
 clean:
 	rm -rf build dist mmca.egg-info .pytest_cache .ruff_cache
-	find mmca configs tools tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find mmca configs tools tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

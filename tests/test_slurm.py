@@ -1,8 +1,9 @@
 """The shell scripts of ``tools/``, Slurm's with a stand-in for srun."""
 
 import os
-import shutil
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -37,9 +38,8 @@ def slurm(tmp_path) -> dict:
 @pytest.mark.parametrize('script', SCRIPTS, ids=lambda path: path.name)
 def test_scripts_are_sound(script):
     subprocess.run(['bash', '-n', script], check=True)
-    if not shutil.which('shellcheck'):
-        pytest.skip('shellcheck is not installed')
-    checked = subprocess.run(['shellcheck', script], capture_output=True, text=True)
+    shellcheck = Path(sys.executable).with_name('shellcheck')  # of requirements/tests.txt
+    checked = subprocess.run([shellcheck, script], capture_output=True, text=True)
     assert checked.returncode == 0, checked.stdout
 
 
