@@ -6,32 +6,51 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
+from setuptools.command.egg_info import egg_info
+from setuptools.command.install_lib import install_lib
 
 ROOT = Path(__file__).resolve().parent
 README = ROOT / 'README.md'
 MIM_FILES = ('configs', 'tools', 'model-index.yml', 'dataset-index.yml')
+# openmim looks into `mmca`; onedl-mim into the folder of the first file that pip lists, which would
+# be `mmca-....dist-info`: so a second copy under a name before that.
+MIM_FOLDERS = ('mmca/.mim', '_mmca_mim/.mim')
 
 
-class BuildWithMim(build_py):
-    """Copies the files for mim into the built package, never into the source tree.
+class FreshBuild(build_py):
+    """Forgets a former build: files deleted since would live on in the wheel."""
 
-    An editable install needs no copy: mim reads the checkout itself.
+    def run(self):
+        if not self.editable_mode:
+            shutil.rmtree(Path(self.build_lib) / 'mmca', ignore_errors=True)
+        super().run()
+
+
+class InstallWithMim(install_lib):
+    """Adds the files for mim to a wheel, and nothing to the source tree.
+
+    Not even in `build/`: in an editable install mim searches the whole checkout.
     """
 
     def run(self):
-        if self.editable_mode:
-            super().run()
-            return
-        package = Path(self.build_lib) / 'mmca'
-        if package.is_dir():  # a former build: files deleted since would live on in the wheel
-            shutil.rmtree(package)
         super().run()
-        for name in MIM_FILES:
-            source, target = ROOT / name, package / '.mim' / name
-            if source.is_dir():
-                shutil.copytree(source, target, ignore=shutil.ignore_patterns('__pycache__'))
-            elif source.is_file():
-                shutil.copy2(source, target)
+        for folder in MIM_FOLDERS:
+            target = Path(self.install_dir) / folder
+            for name in MIM_FILES:
+                if (ROOT / name).is_dir():
+                    ignored = shutil.ignore_patterns('__pycache__')
+                    shutil.copytree(ROOT / name, target / name, ignore=ignored)
+                elif (ROOT / name).is_file():
+                    shutil.copy2(ROOT / name, target)
+
+
+class MetadataWithMim(egg_info):
+    """Shows openmim the checkout of an editable install: as the first top-level name, a path."""
+
+    def run(self):
+        super().run()
+        if 'editable_wheel' in self.distribution.commands:
+            Path(self.egg_info, 'top_level.txt').write_text(f'{ROOT}\nmmca\n')
 
 
 def requirements(name):
@@ -53,7 +72,7 @@ setup(
         'Topic :: Scientific/Engineering :: Artificial Intelligence',
     ],
     packages=find_packages(include=['mmca', 'mmca.*']),
-    package_data={'mmca': ['*.csv']},
+    package_data={'mmca': ['*.csv', 'ops/cpp/*']},
     python_requires='>=3.10',
     # The OpenMMLab libraries come under two names each (mmengine or onedl-mmengine, ...), which
     # install the same modules: requiring one would overwrite the other. So the stack is an extra,
@@ -62,6 +81,10 @@ setup(
     # mmcv compiles against the torch already there: install torch first, then these with
     # `--no-build-isolation`; `make setup` does it all.
     extras_require={name: requirements(name) for name in ('onedl', 'upstream', 'tests')},
-    cmdclass={'build_py': BuildWithMim},
+    cmdclass={
+        'build_py': FreshBuild,
+        'egg_info': MetadataWithMim,
+        'install_lib': InstallWithMim,
+    },
     zip_safe=False,
 )

@@ -1,3 +1,4 @@
+import os
 import re
 import shutil
 import subprocess
@@ -65,11 +66,14 @@ def wheel(checkout, tmp_path_factory):
 def test_wheel_carries_code_configs_and_tools(wheel, checkout):
     names = {n for n in wheel.namelist() if '.dist-info/' not in n}
     expected = {
-        f'mmca/{name}' for name in files_below(ROOT / 'mmca') if name.endswith(('.py', '.csv'))
+        f'mmca/{name}'
+        for name in files_below(ROOT / 'mmca')
+        if name.endswith(('.py', '.csv', '.cpp', '.h'))
     }
-    for folder in ('configs', 'tools'):
-        expected |= {f'mmca/.mim/{folder}/{name}' for name in files_below(ROOT / folder)}
-    expected |= {'mmca/.mim/model-index.yml', 'mmca/.mim/dataset-index.yml'}
+    for mim in ('mmca/.mim', '_mmca_mim/.mim'):
+        for folder in ('configs', 'tools'):
+            expected |= {f'{mim}/{folder}/{name}' for name in files_below(ROOT / folder)}
+        expected |= {f'{mim}/model-index.yml', f'{mim}/dataset-index.yml'}
     assert names == expected
     assert not (checkout / 'mmca' / '.mim').exists()
 
@@ -107,7 +111,27 @@ def test_doctor_works_in_the_project_environment():
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert 'mmcv.ops         work on cpu' in done.stdout
+    assert re.search(r'^attention        (cpp|plain) on cpu: \w', done.stdout, re.M), done.stdout
     assert done.stdout.endswith('Everything works.\n')
+
+
+@pytest.mark.parametrize(
+    ('setting', 'code', 'row', 'end'),
+    [
+        ('plain', 0, 'plain on cpu: MMCA_ATTENTION=plain', 'Everything works.'),
+        ('fast', 1, "fails on cpu: ValueError: MMCA_ATTENTION='fast'", 'unset MMCA_ATTENTION'),
+    ],
+)
+def test_doctor_reads_the_attention_setting(setting, code, row, end):
+    done = subprocess.run(
+        [sys.executable, ROOT / 'tools' / 'doctor.py'],
+        capture_output=True,
+        text=True,
+        env=os.environ | {'MMCA_ATTENTION': setting},
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    assert f'\nattention        {row}' in done.stdout
+    assert done.stdout.endswith(f'{end}\n')
 
 
 @pytest.fixture
