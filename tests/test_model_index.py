@@ -70,7 +70,7 @@ def test_no_figure_that_is_not_ours_looks_like_ours(models):
     for name, entry in models.items():
         ours = model_zoo.trained_value(name)
         assert ('Results' in entry) == (ours is not None), name
-        assert 'Weights' not in entry, name
+        assert entry['Weights'].startswith('no checkpoint is published yet: mim train'), name
 
 
 def test_numbers_of_the_headline_models(models):

@@ -52,9 +52,11 @@ MMCA_CHECK = 'import mmca, mmca.registry; print(mmca.__file__)'
 def load_compatibility():
     """The module mmca/compatibility.py, without importing mmca (its import checks the versions).
 
-    It lies beside tools/ in a checkout and above `.mim/tools/` in an installed package.
+    It lies beside tools/ in a checkout, above `.mim/tools/` in an installed package, and beside
+    the copy that onedl-mim reads.
     """
-    for path in (ROOT / 'mmca' / 'compatibility.py', ROOT.parent / 'compatibility.py'):
+    for folder in (ROOT / 'mmca', ROOT.parent, ROOT.parents[1] / 'mmca'):
+        path = folder / 'compatibility.py'
         if path.is_file():
             spec = importlib.util.spec_from_file_location('mmca_compatibility', path)
             module = importlib.util.module_from_spec(spec)

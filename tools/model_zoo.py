@@ -180,6 +180,8 @@ def metafile(table: Table) -> str:
             'Name': config,
             'In Collection': table.kind.method or model.backbone.split()[0],
             'Config': f'configs/{config}.py',
+            # mim download shows it in place of a file; it splits at commas.
+            'Weights': f'no checkpoint is published yet: mim train mmca {config}.py makes one',
             'Metadata': metadata,
         }
         if ours is not None:

@@ -6,6 +6,7 @@ last checkpoint. Each trained number leaves a record with config, commit, checkp
 
 import argparse
 import contextlib
+import os
 import sys
 from pathlib import Path
 
@@ -143,6 +144,9 @@ def main() -> None:
         {'list': show, 'run': run, 'report': report}[args.command](args)
     except (StepError, UnknownRowError) as error:
         raise SystemExit(f'Error: {error}') from error
+    except BrokenPipeError:  # of `list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
     except KeyboardInterrupt:
         raise SystemExit('\nInterrupted; the same command goes on from here.') from None
 

@@ -59,7 +59,8 @@ def source_state() -> dict:
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         return done.stdout.strip()
 
-    state = {'mmca': mmca.__version__, 'commit': None}
+    # A container image holds no .git.
+    state = {'mmca': mmca.__version__, 'commit': os.environ.get('MMCA_COMMIT') or None}
     try:
         # An installed copy may lie below another project's checkout.
         if Path(git('rev-parse', '--show-toplevel')).resolve() == ROOT:
