@@ -60,6 +60,7 @@ def main() -> None:
     from mmengine.dist import is_main_process
 
     from mmca.engine.data_check import MissingDataError, check_datasets
+    from mmca.engine.distributed import leave
     from mmca.engine.setup import load_config, run
 
     cfg = load_config(args)
@@ -77,6 +78,7 @@ def main() -> None:
         rounded = {name: round(float(value), 4) for name, value in metrics.items()}
         Path(args.out).parent.mkdir(parents=True, exist_ok=True)
         Path(args.out).write_text(json.dumps(rounded, indent=2) + '\n')
+    leave()
 
 
 if __name__ == '__main__':

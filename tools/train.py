@@ -29,6 +29,7 @@ def main() -> None:
     from mmca.checkpoint import CheckpointError
     from mmca.engine.box_check import BadAnnotationError, check_boxes
     from mmca.engine.data_check import MissingDataError, check_datasets
+    from mmca.engine.distributed import leave
     from mmca.engine.resume import find_resumable, refuse_to_overwrite, require_resumable
     from mmca.engine.setup import load_config, run
 
@@ -56,6 +57,7 @@ def main() -> None:
             )
         cfg.auto_scale_lr.enable = True
     run(cfg, 'train')
+    leave()
 
 
 if __name__ == '__main__':

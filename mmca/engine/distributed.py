@@ -1,8 +1,11 @@
 """Several processes: without GPUs, when one is lost, and when a run goes on with another number."""
 
-import atexit
+import gc
+import logging
+import multiprocessing
 import os
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -41,11 +44,21 @@ def communicating(cfg: Config) -> Iterator[None]:
         torch.cuda.set_device = set_device
 
 
-def leave_at_exit() -> None:
-    """Close gloo's connections when Python ends: its threads may abort a process that leaves so."""
-    if is_distributed() and torch.distributed.get_backend() == 'gloo':
-        # Not before: tools/test.py asks for the rank after the test.
-        atexit.register(torch.distributed.destroy_process_group)
+def leave() -> None:
+    """End a process that is done and that gloo connects; any other goes on.
+
+    gloo's threads may hold tensors. If they outlive the interpreter, they abort the process, and
+    what was trained well is reported as failed: so the interpreter is not taken down.
+    """
+    if not is_distributed() or torch.distributed.get_backend() != 'gloo':
+        return
+    gc.collect()  # data loaders end their workers
+    for worker in multiprocessing.active_children():
+        worker.terminate()
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def connection_lost(error: RuntimeError) -> str | None:

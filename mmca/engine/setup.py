@@ -15,7 +15,7 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from mmca.checkpoint import CheckpointError, load_file
 
 from .data_check import config_datasets, config_metrics, set_data_root
-from .distributed import communicating, connection_lost, keep_total_batch, leave_at_exit
+from .distributed import communicating, connection_lost, keep_total_batch
 
 
 def load_config(args: argparse.Namespace) -> Config:
@@ -120,9 +120,7 @@ def run(cfg: Config, action: str) -> dict | None:
             runner.logger.warning(note)
         if action == 'train':
             keep_total_batch(runner)
-        result = getattr(runner, action)()
-        leave_at_exit()
-        return result
+        return getattr(runner, action)()
     except CheckpointError as error:
         raise SystemExit(f'Error: {error}') from error
     except RuntimeError as error:
