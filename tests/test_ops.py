@@ -242,4 +242,7 @@ def test_the_portable_build_computes_the_same():
     parameters = [p for layer in layers for p in layer.parameters()]
     with torch.no_grad(), use_implementation('plain'):
         expected = block(x)
-        torch.testing.assert_close(portable.block(x, parameters, running, block.bn1.eps), expected)
+        out = portable.block(x, parameters, running, block.bn1.eps, overwrite=False)
+        torch.testing.assert_close(out, expected)
+        assert portable.block(x, parameters, running, block.bn1.eps, overwrite=True) is x
+        torch.testing.assert_close(x, expected)
