@@ -39,7 +39,7 @@ def draw_chart(table: str, entries: list, settings: Settings, out: Path) -> None
         else f'{entry.row.backbone}\n{entry.row.attention}'
         for entry in shown
     ]
-    title = f'{table}, synthetic sample ({settings.scale[7:]})' if settings.sample else table
+    title = f'{table}, synthetic sample ({settings.difficulty})' if settings.sample else table
     axes.set_xticks(range(len(shown)), names)
     axes.set(xlim=(-0.6, len(shown) - 0.4), xlabel='attention', title=title)
     axes.set_ylabel(f'{shown[0].row.metric} (%)')

@@ -108,7 +108,6 @@ def execute(steps: list[Step], say: Callable[[str], None] = print) -> None:
 def _run(step: Step, head: str, clock: Clock, say: Callable[[str], None]) -> None:
     command = step.command()
     say(f'{head}\n    {shlex.join(command).replace(f"{ROOT}/", "")}')
-    step.log().parent.mkdir(parents=True, exist_ok=True)
     if command[0] == 'python':
         command = [sys.executable, *command[1:]]
     began, before = time.monotonic(), step.progress()

@@ -40,8 +40,7 @@ def list_table(table: str, settings: Settings) -> str:
         '  '.join([line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:]))])
         for line in lines
     )
-    scale = f' --scale sample --difficulty {settings.scale[7:]}' if settings.sample else ''
     first = next(entry.row for entry in entries if entry.row.config)
     pretrain = ', from a backbone that is pretrained first' if first.classifier else ''
-    run = f'python tools/reproduce.py run {table}{scale}'
+    run = settings.run_command(table)
     return f'\n{table}{pretrain}\n{text}\n  all rows: {run}\n  one row:  {run} --row CONFIG\n'

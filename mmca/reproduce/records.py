@@ -14,7 +14,7 @@ import mmca
 from mmca.compatibility import LIBRARIES, installed
 from mmca.dataprep.common import write_atomic
 
-from .settings import ROOT, Settings, config_path
+from .settings import ROOT, config_path
 from .tables import METRICS, Row
 
 
@@ -94,17 +94,14 @@ def metric_of(row: Row, metrics: dict) -> float:
     return round(factor * metrics[key], 2)
 
 
-def values_of(row: Row, settings: Settings) -> dict[int, dict]:
-    """Records of a row by seed, as far as they are there."""
-    found = {}
-    for path in settings.record(row.config, 0).parent.glob(f'{row.config}_seed_*.json'):
-        if record := read_record(path):
-            found[record['seed']] = record
-    return dict(sorted(found.items()))
+def records_of(config: str, reports: Path) -> dict[int, dict]:
+    """Records of a config by seed, as far as they are there, below a folder of reports."""
+    paths = (reports / 'runs').glob(f'{config}_seed_*.json')
+    found = [record for path in paths if (record := read_record(path))]
+    return {record['seed']: record for record in sorted(found, key=lambda record: record['seed'])}
 
 
 def trained_value(config: str, results: Path) -> float | None:
     """Mean of a config's trained metric over its seeds, in percent; None if it is not trained."""
-    paths = sorted((results / 'runs').glob(f'{config}_seed_*.json'))
-    values = [record['value'] for path in paths if (record := read_record(path))]
+    values = [record['value'] for record in records_of(config, results).values()]
     return round(sum(values) / len(values), 2) if values else None

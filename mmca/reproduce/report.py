@@ -63,7 +63,10 @@ def entries_of(table: str, settings: Settings) -> list[Entry]:
     rows = find_table(table)
     if settings.sample:
         rows = [row.on_sample() for row in rows if row.config]
-    return [Entry(row, records.values_of(row, settings) if row.config else {}) for row in rows]
+    return [
+        Entry(row, records.records_of(row.config, settings.reports) if row.config else {})
+        for row in rows
+    ]
 
 
 def tables_with_records(settings: Settings) -> list[str]:
@@ -127,20 +130,18 @@ def conclusion(entries: list[Entry]) -> str:
     return f'Apart in every seed: {"; ".join(apart)}. All other differences are within the seeds.'
 
 
-def render(table: str, settings: Settings) -> str:
+def render(table: str, entries: list[Entry], settings: Settings) -> str:
     """The report as markdown."""
-    entries = entries_of(table, settings)
     metric = entries[0].row.metric
     names = (*_HEADER, f'published {metric}', f'our {metric}', 'runs (seed)')
     lines = [names, ['---'] * len(names), *(cells_of(entry, settings) for entry in entries)]
     # A column that no row fills, such as a published one on the sample, is left out.
     filled = [i for i in range(len(names)) if any(line[i] for line in lines[2:])]
     text = '\n'.join(f'| {" | ".join(line[i] for i in filled)} |' for line in lines)
-    option = f' --scale sample --difficulty {settings.scale[7:]}' if settings.sample else ''
     title = f'# {table}'
     intro = 'Metrics in percent, each of the last checkpoint.'
     if settings.sample:
-        title += f', on the synthetic sample ({settings.scale[7:]})'
+        title += f', on the synthetic sample ({settings.difficulty})'
         intro = (
             '**Synthetic scenes and a short schedule: this shows that every row works from '
             f'pretraining to test, not how good the attention is.** {intro}'
@@ -149,7 +150,7 @@ def render(table: str, settings: Settings) -> str:
     return (
         f'{title}\n\n{intro} {conclusion(entries)}\n\n{text}\n{chart}\n'
         f'{_machines(entries)}'
-        f'Made by `python tools/reproduce.py run {table}{option}`; a link leads to the record of '
+        f'Made by `{settings.run_command(table)}`; a link leads to the record of '
         'the run: config, commit, checkpoint, libraries, machine, seed.\n'
     )
 
@@ -167,8 +168,8 @@ def _machines(entries: list[Entry]) -> str:
 def write_report(table: str, settings: Settings) -> Path:
     """Write markdown and chart; returns the file."""
     out = settings.reports / f'{table}.md'
-    text = render(table, settings)
     entries = entries_of(table, settings)
+    text = render(table, entries, settings)
     if any(entry.values for entry in entries):
         from .chart import draw_chart
 

@@ -66,6 +66,16 @@ class Settings:
         return self.scale != 'full'
 
     @property
+    def difficulty(self) -> str:
+        """Of the sample."""
+        return self.scale.removeprefix('sample_')
+
+    def run_command(self, table: str) -> str:
+        """What reproduces a table at this scale."""
+        scale = f' --scale sample --difficulty {self.difficulty}' if self.sample else ''
+        return f'python tools/reproduce.py run {table}{scale}'
+
+    @property
     def reports(self) -> Path:
         """Folder of the reports at this scale."""
         return self.results / self.scale if self.sample else self.results
@@ -81,9 +91,8 @@ class Settings:
     def sample_command(self, method: str) -> list[str]:
         """Options of ``tools/prepare_data.py`` that draw the sample for a method."""
         options, suffix, _ = _SAMPLE[method]
-        difficulty = self.scale.removeprefix('sample_')
         where = ['--out', str(self.data / f'{self.scale}{suffix}')]
-        return ['sample', '--difficulty', difficulty, *options, *where]
+        return ['sample', '--difficulty', self.difficulty, *options, *where]
 
     def data_root(self, row: Row) -> Path:
         """Data root of the datasets of a row's config."""
