@@ -162,3 +162,14 @@ def trained(tiny_config, tmp_path_factory) -> Run:
     outcome = run_tool('train', tiny_config, '--work-dir', work_dir)
     assert outcome.code == 0, outcome.output
     return Run(work_dir, outcome.output)
+
+
+@pytest.fixture(scope='session')
+def compiled_kernels() -> None:
+    """Those of the attention, for as long as it takes on a busy machine."""
+    from mmca.ops.build import BuildError, build
+
+    try:
+        build('native')
+    except BuildError as error:
+        pytest.skip(f'the kernels cannot be compiled here: {error}')

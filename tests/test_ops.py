@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from mmca.models import CoordinateAttention
-from mmca.ops.build import BuildError, build
+from mmca.ops.build import build
 from mmca.ops.implementation import describe, kernels_for, use_implementation
 from mmca.ops.kernels import CppKernels
 
@@ -15,13 +15,7 @@ SHAPES = [(2, 16, 5, 7), (1, 24, 1, 9), (1, 40, 9, 1), (3, 37, 4, 6), (2, 8, 1, 
 FORMATS = [torch.contiguous_format, torch.channels_last]
 
 
-@pytest.fixture(scope='module', autouse=True)
-def kernels():
-    """Compiled before the first test, for as long as it takes on a busy machine."""
-    try:
-        build('native')
-    except BuildError as error:
-        pytest.skip(f'the kernels cannot be compiled here: {error}')
+pytestmark = pytest.mark.usefixtures('compiled_kernels')
 
 
 def make_block(channels, dtype=torch.float32, **options):

@@ -12,19 +12,13 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmca.models import CoordinateAttention, MobileNetV2, MobileNeXt
-from mmca.ops.build import BuildError, build
+from mmca.ops.build import BuildError
 from mmca.ops.implementation import kernels_for, use_implementation
 
 CA = dict(type='mmca.CoordinateAttention', reduction=32)
 
 
-@pytest.fixture(scope='module', autouse=True)
-def kernels():
-    """Compiled before the first test, for as long as it takes on a busy machine."""
-    try:
-        build('native')
-    except BuildError as error:
-        pytest.skip(f'the kernels cannot be compiled here: {error}')
+pytestmark = pytest.mark.usefixtures('compiled_kernels')
 
 
 @pytest.fixture
