@@ -10,8 +10,11 @@ from mmca.models import CoordinateAttention
 from mmca.ops.build import build
 from mmca.ops.implementation import describe, kernels_for, use_implementation
 from mmca.ops.kernels import CppKernels
+from mmca.ops.neighbours import NOTHING, Entry
 
+# Rows and channels of every number of vectors, and what is left of them.
 SHAPES = [(2, 16, 5, 7), (1, 24, 1, 9), (1, 40, 9, 1), (3, 37, 4, 6), (2, 8, 1, 1), (2, 64, 28, 20)]
+SHAPES += [(1, 72, 30, 33), (9, 100, 8, 3), (1, 3, 2, 130), (2, 131, 14, 14)]
 FORMATS = [torch.contiguous_format, torch.channels_last]
 
 
@@ -234,9 +237,23 @@ def test_the_portable_build_computes_the_same():
     running = [block.bn1.running_mean, block.bn1.running_var]
     layers = block.conv1, block.bn1, block.conv_h, block.conv_w
     parameters = [p for layer in layers for p in layer.parameters()]
+    statistics = running, False, 0.0, block.bn1.eps
+    norm = [*torch.randn(1, 40), *torch.rand(1, 40) + 0.5, *torch.randn(2, 40)]
     with torch.no_grad(), use_implementation('plain'):
         expected = block(x)
-        out = portable.block(x, parameters, running, block.bn1.eps, overwrite=False)
+        out = portable.block(x, NOTHING, parameters, running, block.bn1.eps)
         torch.testing.assert_close(out, expected)
-        assert portable.block(x, parameters, running, block.bn1.eps, overwrite=True) is x
-        torch.testing.assert_close(x, expected)
+        expected = block(nn.functional.relu6(nn.functional.batch_norm(x, *norm)))
+        out = portable.block(x.clone(), Entry(True, norm, 1e-5), parameters, running, 1e-5)
+        torch.testing.assert_close(out, expected)
+        for clamp in (False, True):
+            (one, *kept), (other, *_) = (
+                kernels.forward(x.clone(), clamp, parameters, *statistics, [])
+                for kernels in (native, portable)
+            )
+            torch.testing.assert_close(other, one)
+            found, expected = (
+                kernels.backward(g, x, clamp, *kept, parameters, False, [], False)
+                for kernels in (portable, native)
+            )
+            torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)

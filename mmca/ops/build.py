@@ -22,7 +22,7 @@ from torch._appdirs import user_cache_dir
 
 SOURCES = Path(__file__).parent / 'cpp'
 # torch itself asks for no optimisation; without OpenMP its parallel loops are silently serial.
-FLAGS = ['-O3', '-fopenmp']
+FLAGS = ['-O3', '-fopenmp', '-fno-math-errno']
 ARCHITECTURES = {'native': ['-march=native'], 'avx2': ['-mavx2', '-mfma']}
 TIMEOUT = 60  # seconds that a build at first use may take
 
@@ -106,7 +106,7 @@ def build(arch: str) -> Path:
                 shutil.rmtree(partial, ignore_errors=True)
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:
         lines = [line for line in str(error).splitlines() if line.strip()]
-        failed = [line for line in lines if 'error' in line.lower()]
+        failed = [line for line in lines if 'error:' in line]
         raise BuildError((failed or lines or [type(error).__name__])[0]) from error
     return library
 

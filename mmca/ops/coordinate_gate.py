@@ -1,12 +1,16 @@
 """Coordinate attention with the fast kernels, forward and backward.
 
-Three steps, each a node of the autograd graph: pools, gates from pools, gated map. The map passes
-the first node unchanged on its way to the last. In backward the last node computes the gradients
-of the gates and sends the *incoming* gradient back along that way, with the gates; the first node,
-which then has the gradients of the pools, too, makes the input's gradient from all in one pass.
+Kernels for the whole block (:class:`_Block`) also take over the ReLU6 before it, and in inference
+the batch norm before that: these are done on the way to the pools, in the same pass.
+
+Otherwise there are three steps, each a node of the autograd graph: pools, gates from pools, gated
+map. The map passes the first node unchanged on its way to the last. In backward the last node
+computes the gradients of the gates and sends the *incoming* gradient back along that way, with the
+gates; the first node, which then has the gradients of the pools, too, makes the input's gradient
+from all in one pass.
 
 Only the map, which the layer before keeps anyway, and the small profiles are kept for backward:
-where a 1x1 convolution follows, the last node includes it and recomputes the gated map.
+where a 1x1 convolution follows, it is included, and the gated map is made again.
 """
 
 from typing import Any
@@ -15,11 +19,18 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
-from torch.nn.modules import module as nn_module
 
-from mmca.ops.implementation import is_compiling, kernels_for
+from mmca.ops.implementation import kernels_for
+from mmca.ops.neighbours import (
+    NOTHING,
+    Entry,
+    are_all_hooked,
+    ends_in_relu6,
+    fixed_norm,
+    is_hooked,
+    is_plain_projection,
+)
 
-_HOOKS = ('_forward_hooks', '_forward_pre_hooks', '_backward_hooks', '_backward_pre_hooks')
 _LAYERS = {
     'conv1': nn.Conv2d,
     'bn1': nn.BatchNorm2d,
@@ -132,45 +143,38 @@ class _GatedProjected(Function):
         return g_map, *grad_gates, grad_weight, grad_bias, None, None
 
 
-class _Gates(Function):
-    """conv1, batch norm, h-swish, conv_h and conv_w, sigmoids."""
+class _Block(Function):
+    """All in one, with a ReLU6 before and a 1x1 convolution after; for kernels that have it."""
 
     @staticmethod
     def forward(
         ctx: Any,
-        pool_h: Tensor,
-        pool_w: Tensor,
+        x: Tensor,
         kernels: Any,
+        clamp: bool,
         statistics: tuple,
-        *parameters: Tensor,
-    ) -> tuple[Tensor, Tensor]:
-        gate_h, gate_w, *others = kernels.middle_forward(pool_h, pool_w, parameters, *statistics)
-        ctx.kernels, ctx.batch = kernels, statistics[1]
-        ctx.save_for_backward(pool_h, pool_w, gate_h, gate_w, *others, *parameters)
-        return gate_h, gate_w
+        projection: int,
+        *weights: Tensor,
+    ) -> Tensor:
+        """The last ``projection`` of ``weights`` are the convolution's."""
+        end = len(weights) - projection
+        out, *kept = kernels.forward(x, clamp, weights[:end], *statistics, weights[end:])
+        ctx.kernels, ctx.clamp, ctx.batch, ctx.end = kernels, clamp, statistics[1], end
+        ctx.save_for_backward(x, *kept, *weights)
+        return out
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_h: Tensor, grad_w: Tensor) -> tuple:
-        saved = ctx.saved_tensors
-        kept, parameters = saved[:-8], saved[-8:]
-        out = ctx.kernels.middle_backward(grad_h, grad_w, *kept, parameters, ctx.batch)
-        return out[0], out[1], None, None, *out[2:]
-
-
-def is_hooked(module: nn.Module) -> bool:
-    """Whether something of the user's sees what goes into the module or comes out of it."""
-    attributes = module.__dict__
-    return 'forward' in attributes or any(attributes.get(name) for name in _HOOKS)
-
-
-def _globally_hooked() -> bool:
-    return bool(
-        nn_module._global_forward_hooks
-        or nn_module._global_forward_pre_hooks
-        or nn_module._global_backward_hooks
-        or nn_module._global_backward_pre_hooks
-    )
+    def backward(ctx: Any, g: Tensor) -> tuple:
+        x, *kept = ctx.saved_tensors
+        kept, weights = kept[:5], kept[5:]
+        parameters, projection = weights[: ctx.end], weights[ctx.end :]
+        wanted = any(ctx.needs_input_grad[5 + ctx.end :])
+        grad_x, *grads = ctx.kernels.backward(
+            g, x, ctx.clamp, *kept, parameters, ctx.batch, projection, wanted
+        )
+        missing = len(weights) - len(grads)
+        return grad_x, None, None, None, None, *grads, *[None] * missing
 
 
 def _parameters(attention: nn.Module, dtype: torch.dtype) -> list[Tensor] | None:
@@ -180,8 +184,6 @@ def _parameters(attention: nn.Module, dtype: torch.dtype) -> list[Tensor] | None
         layer = layers[name]
         if type(layer) is not cls or is_hooked(layer):
             return None
-    if _globally_hooked():
-        return None
     owners = layers['conv1'], layers['bn1'], layers['conv_h'], layers['conv_w']
     # Not by attribute: for a module that takes several times as long, which a single image feels.
     parameters = [owner._parameters.get(name) for owner in owners for name in ('weight', 'bias')]
@@ -207,6 +209,10 @@ def _statistics(norm: nn.BatchNorm2d) -> tuple:
     return running, norm.training or not tracked, momentum, norm.eps
 
 
+def _is_fixed(norm: nn.BatchNorm2d) -> bool:
+    return not norm.training and norm._buffers['running_mean'] is not None
+
+
 def _gates_by_layers(attention: nn.Module, pool_h: Tensor, pool_w: Tensor) -> tuple:
     height = pool_h.shape[2]
     pools = torch.cat([pool_h, pool_w], dim=2).unsqueeze(3)
@@ -216,68 +222,89 @@ def _gates_by_layers(attention: nn.Module, pool_h: Tensor, pool_w: Tensor) -> tu
     return gate_h.squeeze(3), gate_w.squeeze(2)
 
 
-def is_plain_projection(attention: nn.Module, conv: nn.Module) -> bool:
-    """Whether ``conv``, an mmcv ``ConvModule`` after ``attention``, only projects and normalises.
-
-    Nothing may watch the map between the two, which would not exist. Without gradients nothing
-    is kept anyway.
-    """
-    if is_compiling() or not torch.is_grad_enabled():
-        return False
-    inner = conv._modules.get('conv')
-    return (
-        type(inner) is nn.Conv2d
-        and inner.kernel_size == inner.stride == (1, 1)
-        and inner.groups == 1
-        and inner.padding in ((0, 0), 'valid')
-        and conv.order == ('conv', 'norm', 'act')
-        and conv.with_norm
-        and not conv.with_activation
-        and not conv.with_explicit_padding
-        and getattr(conv, 'efficient_conv_bn_eval_forward', None) is None
-        and not any(is_hooked(module) for module in (attention, conv, inner))
-        and not _globally_hooked()
-    )
-
-
-def coordinate_attention(
+def _attend(
     attention: nn.Module,
     x: Tensor,
+    kernels: Any,
+    parameters: list[Tensor] | None,
+    entry: Entry = NOTHING,
     projection: nn.Conv2d | None = None,
-    overwrite: bool = False,
-) -> Tensor | None:
+) -> Tensor:
+    norm = attention._modules['bn1']
+    learning = torch.is_grad_enabled() and (
+        x.requires_grad or any(p.requires_grad for p in parameters or attention.parameters())
+    )
+    weights = [] if projection is None else [projection.weight, projection.bias]
+    weights = [weight for weight in weights if weight is not None]
+    if parameters is not None:
+        x = _dense(x)
+        if not learning and _is_fixed(norm) and not weights:
+            running = [norm._buffers['running_mean'], norm._buffers['running_var']]
+            return kernels.block(x, entry, parameters, running, norm.eps)
+        statistics = _statistics(norm)
+        clamp, count = entry.clamp, len(weights)
+        return _Block.apply(x, kernels, clamp, statistics, count, *parameters, *weights)
+    link = _Link()
+    x, pool_h, pool_w = _Pools.apply(_dense(x), kernels, link)
+    gates = _gates_by_layers(attention, pool_h.to(x.dtype), pool_w.to(x.dtype))
+    gates = [gate.to(pool_h.dtype) for gate in gates]
+    if projection is None:
+        return _Gated.apply(x, *gates, kernels, link)
+    return _GatedProjected.apply(x, *gates, projection.weight, projection.bias, kernels, link)
+
+
+def _kernels_and_parameters(attention: nn.Module, x: Tensor) -> tuple:
+    kernels = kernels_for(x)
+    if kernels is None or not kernels.has_block or are_all_hooked():
+        return kernels, None
+    return kernels, _parameters(attention, _WIDE[x.dtype])
+
+
+def coordinate_attention(attention: nn.Module, x: Tensor) -> Tensor | None:
     """What ``attention``, a :class:`mmca.models.CoordinateAttention`, makes of ``x``.
 
     Args:
         attention (nn.Module): Layers ``conv1``, ``bn1``, ``act``, ``conv_h``, ``conv_w``, ``gate``.
         x (Tensor): (N, C, H, W).
-        projection (nn.Conv2d | None): A 1x1 convolution to apply to the result.
-        overwrite (bool): Whether x may hold the result, where no gradient is wanted.
 
     Returns:
-        Tensor | None: None where the plain expression, and the convolution after it, will do.
+        Tensor | None: None where the plain expression is to run.
     """
-    kernels = kernels_for(x)
+    kernels, parameters = _kernels_and_parameters(attention, x)
+    return None if kernels is None else _attend(attention, x, kernels, parameters)
+
+
+def attention_between(
+    attention: nn.Module, before: nn.Module, x: Tensor, after: nn.Module
+) -> Tensor | None:
+    """``after(attention(before(x)))`` with less time and memory, where the layers allow it.
+
+    Args:
+        attention (nn.Module): As in :func:`coordinate_attention`.
+        before (nn.Module): If it is a convolution with batch norm and ReLU6, that ReLU6 is fused,
+            and the batch norm, too, where its statistics are fixed and no gradient is wanted.
+        x (Tensor): (N, C, H, W).
+        after (nn.Module): If it is a 1x1 convolution with a norm, its input, where gradients are
+            wanted, is not kept for backward but made again.
+
+    Returns:
+        Tensor | None: None where the plain expression is to run.
+    """
+    if is_hooked(attention) or are_all_hooked():
+        return None
+    kernels, parameters = _kernels_and_parameters(attention, x)
     if kernels is None:
         return None
-    parameters = _parameters(attention, _WIDE[x.dtype]) if kernels.has_middle else None
-    norm = attention._modules['bn1']
-    if not torch.is_grad_enabled() or not (
-        x.requires_grad or any(p.requires_grad for p in parameters or attention.parameters())
-    ):
-        if projection is not None:
-            return None
-        if parameters is not None and not norm.training:
-            running = [norm._buffers['running_mean'], norm._buffers['running_var']]
-            if running[0] is not None:
-                return kernels.block(_dense(x), parameters, running, norm.eps, overwrite)
-    link = _Link()
-    x, pool_h, pool_w = _Pools.apply(_dense(x), kernels, link)
-    if parameters is not None:
-        gates = _Gates.apply(pool_h, pool_w, kernels, _statistics(norm), *parameters)
-    else:
-        gates = _gates_by_layers(attention, pool_h.to(x.dtype), pool_w.to(x.dtype))
-        gates = [gate.to(pool_h.dtype) for gate in gates]
-    if projection is None:
-        return _Gated.apply(x, *gates, kernels, link)
-    return _GatedProjected.apply(x, *gates, projection.weight, projection.bias, kernels, link)
+    training = torch.is_grad_enabled()
+    entry = NOTHING
+    if parameters is not None and ends_in_relu6(before):
+        entry = Entry(clamp=True)
+        if not training and _is_fixed(attention._modules['bn1']):
+            entry = fixed_norm(before, _WIDE[x.dtype]) or entry
+    x = before(x, activate=False, norm=not entry.norm) if entry.clamp else before(x)
+    if x.dtype not in kernels.dtypes:  # autocast's choice for the convolution
+        x = before.norm(x) if entry.norm else x
+        return after(attention(before.activate(x) if entry.clamp else x))
+    if training and is_plain_projection(after):
+        return after.norm(_attend(attention, x, kernels, parameters, entry, after.conv))
+    return after(_attend(attention, x, kernels, parameters, entry))

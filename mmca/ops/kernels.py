@@ -17,6 +17,7 @@ from mmengine.logging import print_log
 from torch import Tensor
 
 from mmca.ops.build import build_in_time, library_path
+from mmca.ops.neighbours import Entry
 
 
 def built() -> str | None:
@@ -31,8 +32,8 @@ def built() -> str | None:
 class CppKernels:
     """C++ kernels for the CPU; profiles in float32, for float64 maps in float64.
 
-    Beyond the interface: ``middle_forward`` and ``middle_backward`` for the layers between pools
-    and gates, and ``block`` for the whole in inference (see ``cpp/operators.cpp``).
+    Beyond the interface, for the whole block: ``forward`` and ``backward``, and ``block`` for
+    inference (see ``cpp/operators.cpp``).
 
     Args:
         arch (str | None): ``'native'`` or ``'avx2'``, which must be built; None for what is
@@ -45,7 +46,7 @@ class CppKernels:
 
     device = 'cpu'
     dtypes = (torch.float32, torch.float64, torch.bfloat16)
-    has_middle = True
+    has_block = True
 
     def __init__(self, arch: str | None = None) -> None:
         arch = arch or built()
@@ -63,16 +64,17 @@ class CppKernels:
         self.gate = operators.gate.default
         self.gate_gradients = operators.gate_gradients.default
         self.gate_gradients_and_output = operators.gate_gradients_and_output.default
-        self.middle_forward = operators.middle_forward.default
-        self.middle_backward = operators.middle_backward.default
+        self.forward = operators.forward.default
+        self.backward = operators.backward.default
         self._block = operators.block.default
         self._input_gradient = operators.input_gradient.default
 
     def block(
-        self, x: Tensor, parameters: list, running: list, epsilon: float, overwrite: bool
+        self, x: Tensor, entry: Entry, parameters: list, running: list, epsilon: float
     ) -> Tensor:
-        out = x if overwrite else torch.empty_like(x)
-        self._block(x, parameters, running, epsilon, out)
+        """In place of x, which is the caller's to spoil, if there is an entry."""
+        out = x if entry.clamp else torch.empty_like(x)
+        self._block(x, entry.norm, entry.epsilon, entry.clamp, parameters, running, epsilon, out)
         return out
 
     def input_gradient(
@@ -98,7 +100,7 @@ class TritonKernels:
 
     device = 'cuda'
     dtypes = (torch.float32, torch.float16, torch.bfloat16)
-    has_middle = False
+    has_block = False
 
     def __init__(self) -> None:
         from mmca.ops import triton_kernels

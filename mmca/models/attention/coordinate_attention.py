@@ -1,8 +1,8 @@
 import torch
-from mmcv.cnn import ConvModule, build_activation_layer, build_norm_layer
+from mmcv.cnn import build_activation_layer, build_norm_layer
 from torch import Tensor, nn
 
-from mmca.ops.coordinate_gate import coordinate_attention, is_hooked, is_plain_projection
+from mmca.ops.coordinate_gate import attention_between, coordinate_attention
 from mmca.options import check_at_least, check_choice, suggest_options
 from mmca.registry import MODELS
 
@@ -73,21 +73,16 @@ class CoordinateAttention(nn.Module):
         return self.plain_forward(x)
 
     @torch.jit.unused
-    def forward_project(self, x: Tensor, conv: ConvModule, overwrite: bool = False) -> Tensor:
-        """``conv(self(x))`` with less memory, if ``conv`` is a plain 1x1 convolution.
+    def forward_between(self, before: nn.Module, x: Tensor, after: nn.Module) -> Tensor:
+        """``after(self(before(x)))`` with less time and memory, where the layers allow it.
 
-        In training the map between the two is not kept for backward but made again; without
-        gradients it takes the place of x, if ``overwrite`` allows that.
+        See :func:`mmca.ops.coordinate_gate.attention_between`.
         """
-        if self.axes == 'hw' and is_plain_projection(self, conv):
-            out = coordinate_attention(self, x, conv.conv)
+        if self.axes == 'hw' and type(self) is CoordinateAttention:
+            out = attention_between(self, before, x, after)
             if out is not None:
-                return conv.norm(out)
-        elif self.axes == 'hw' and overwrite and not is_hooked(self):
-            out = coordinate_attention(self, x, overwrite=True)
-            if out is not None:
-                return conv(out)
-        return conv(self(x))
+                return out
+        return after(self(before(x)))
 
     def plain_forward(self, x: Tensor) -> Tensor:
         """The plain PyTorch expression: the reference for the fast implementations."""

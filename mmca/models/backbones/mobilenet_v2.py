@@ -7,7 +7,7 @@ from torch.utils.checkpoint import checkpoint
 from mmca.models.backbones.dilation import block_geometry
 from mmca.models.backbones.staged_backbone import (
     StagedBackbone,
-    attend_and_project,
+    attend_between,
     scale_channels,
 )
 from mmca.options import suggest_options
@@ -72,9 +72,8 @@ class InvertedResidual(nn.Module):
 
     def _forward(self, x: Tensor) -> Tensor:
         out = self.expand_conv(x) if hasattr(self, 'expand_conv') else x
-        out = self.depthwise_conv(out)
         attention = getattr(self, 'attention', None)
-        out = attend_and_project(attention, self.project_conv, out, self.depthwise_conv)
+        out = attend_between(attention, self.depthwise_conv, out, self.project_conv)
         return x + out if self.has_shortcut else out
 
     def forward(self, x: Tensor) -> Tensor:

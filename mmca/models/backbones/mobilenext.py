@@ -9,7 +9,7 @@ from mmca.models.backbones.dilation import block_geometry
 from mmca.models.backbones.staged_backbone import (
     NUM_LAYERS,
     StagedBackbone,
-    attend_and_project,
+    attend_between,
     scale_channels,
 )
 from mmca.options import check_choice, suggest_options
@@ -94,10 +94,9 @@ class SandglassBlock(nn.Module):
 
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         first = getattr(self, 'depthwise_conv1', None)
-        out = x if first is None else first(x)
         attention = getattr(self, 'attention', None)
         leading = attention if self.attends_first else None
-        out = attend_and_project(leading, self.reduce_conv, out, first)
+        out = attend_between(leading, first, x, self.reduce_conv)
         expanded = out = self.expand_conv(out)
         if hasattr(self, 'depthwise_conv2'):
             out = self.depthwise_conv2(out)

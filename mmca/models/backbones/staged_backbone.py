@@ -1,13 +1,10 @@
 from collections.abc import Sequence
 
-import torch
-from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmca.checkpoint import load_backbone
-from mmca.ops.coordinate_gate import is_hooked
 from mmca.options import check_choice
 
 NUM_LAYERS = 8
@@ -20,24 +17,14 @@ def scale_channels(channels: int, widen_factor: float, divisor: int = 8) -> int:
     return rounded + divisor if rounded < 0.9 * scaled else rounded
 
 
-def attend_and_project(
-    attention: nn.Module | None, conv: nn.Module, x: Tensor, before: nn.Module | None
+def attend_between(
+    attention: nn.Module | None, before: nn.Module | None, x: Tensor, after: nn.Module
 ) -> Tensor:
-    """``conv(attention(x))``, by the attention itself if it knows how to save memory with that.
-
-    ``before`` is the layer that made x; None if x is not the block's own.
-    """
-    if attention is None:
-        return conv(x)
-    if hasattr(attention, 'forward_project'):
-        # A convolution's result is new; a hook of the user's may have kept it.
-        overwrite = (
-            isinstance(before, ConvModule)
-            and not torch.is_grad_enabled()
-            and not any(is_hooked(module) for module in before.modules())
-        )
-        return attention.forward_project(x, conv, overwrite)
-    return conv(attention(x))
+    """``after(attention(before(x)))``, by the attention itself if it knows a better way."""
+    if attention is not None and hasattr(attention, 'forward_between'):
+        return attention.forward_between(before, x, after)
+    x = x if before is None else before(x)
+    return after(x if attention is None else attention(x))
 
 
 class StagedBackbone(BaseModule):

@@ -23,9 +23,18 @@ struct Shape {
   bool channels_last;
 };
 
+// What is done to the map, in place, before all else: x * scale + shift unless scale is null, one
+// scale and shift for each channel, and then a clamp to 0 ... 6.
+template <typename A>
+struct Entry {
+  bool clamp = false;
+  const A *scale = nullptr, *shift = nullptr;  // with `clamp` only
+};
+
 // Means over the width and over the height, from one read of x.
 template <typename T>
-void dual_pool(const Shape& s, const T* x, Wide<T>* pool_h, Wide<T>* pool_w);
+void dual_pool(const Shape& s, T* x, const Entry<Wide<T>>& entry, Wide<T>* pool_h,
+               Wide<T>* pool_w);
 
 // out = x * gate_w * gate_h; out may be x.
 template <typename T>
@@ -36,31 +45,45 @@ template <typename T>
 void gate_gradients(const Shape& s, const T* g, const T* x, const Wide<T>* gate_h,
                     const Wide<T>* gate_w, Wide<T>* grad_h, Wide<T>* grad_w, T* out);
 
-// out = g * gate_w * gate_h + grad_pool_h / W + grad_pool_w / H; out may be g.
+// out = g * gate_w * gate_h + grad_pool_h / W + grad_pool_w / H; out may be g. `clamped`, unless
+// null, is the map after a clamp to 0 ... 6, of which this gives the gradient before it.
 template <typename T>
 void input_gradient(const Shape& s, const T* g, const Wide<T>* gate_h, const Wide<T>* gate_w,
-                    const Wide<T>* grad_pool_h, const Wide<T>* grad_pool_w, T* out);
+                    const Wide<T>* grad_pool_h, const Wide<T>* grad_pool_w, const T* clamped,
+                    T* out);
 
-// Small matrices. `w` is always (middle, channels), as conv1's weight; conv_h and conv_w, which
-// are (channels, middle), are transposed first.
+// Small matrices: `rows` rows of C numbers on one side, of `middle` numbers on the other.
 
-// out[r, m] = bias[m] + sum over c of a[r, c] * w[m, c]; bias may be null.
+// out[r, m] = bias[m] + sum over c of a[r, c] * w[m, c].
 template <typename T>
 void reduce_rows(int64_t rows, int64_t channels, int64_t middle, const T* a, const T* w,
                  const T* bias, T* out);
 
-// out[r, c] = bias[c] + sum over m of y[r, m] * w[m, c], then a sigmoid if asked for.
+// before[r, c] = g[r, c] * gate[r, c] * (1 - gate[r, c]), the gradient before a sigmoid, and
+// out[r, m] = sum over c of before[r, c] * w[c, m].
 template <typename T>
-void expand_rows(int64_t rows, int64_t channels, int64_t middle, const T* y, const T* w,
-                 const T* bias, bool sigmoid, T* out);
+void reduce_sigmoid_gradient(int64_t rows, int64_t channels, int64_t middle, const T* g,
+                             const T* gate, const T* w, T* before, T* out);
 
-// grad_w[m, c] = sum over r of y[r, m] * a[r, c], to be added to what is there if `add`; grad_bias
-// (channels), unless null, is the sum of a's rows.
+// A tile of these many columns keeps one thread busy.
 template <typename T>
-void weight_gradient(int64_t rows, int64_t channels, int64_t middle, const T* y, const T* a,
-                     bool add, T* grad_w, T* grad_bias);
+constexpr int64_t kTileColumns = 128 / sizeof(T);
 
 template <typename T>
-void transpose(int64_t rows, int64_t columns, const T* from, T* to);
+int64_t tiles_of(int64_t channels) {
+  return (channels + kTileColumns<T> - 1) / kTileColumns<T>;
+}
+
+// Of the tile's columns c: out[r, c] = bias[c] + sum over m of y[r, m] * w[m, c], bias being null
+// for 0, then a sigmoid if asked for. `turned`: w is given as (C, middle).
+template <typename T>
+void expand_tile(int64_t tile, int64_t rows, int64_t channels, int64_t middle, const T* y,
+                 const T* w, bool turned, const T* bias, bool sigmoid, T* out);
+
+// Of the tile's columns c: grad_w[m, c] = sum over r of y[r, m] * a[r, c], and unless grad_bias is
+// null, grad_bias[c] = sum over r of a[r, c]. `turned`: grad_w is wanted as (C, middle).
+template <typename T>
+void weight_gradient_tile(int64_t tile, int64_t rows, int64_t channels, int64_t middle, const T* y,
+                          const T* a, bool turned, T* grad_w, T* grad_bias);
 
 }  // namespace mmca

@@ -1,4 +1,5 @@
 #include "middle.h"
+#include "vectors.h"
 
 #include <ATen/Parallel.h>
 
@@ -54,34 +55,34 @@ struct Affine {
   Buffer<T> scale, shift;
 };
 
-// The weights of conv_h and conv_w, transposed.
-template <typename T>
-struct Turned {
-  Turned(const Sizes& s, const Parameters<T>& p)
-      : conv_h(s.middle * s.channels), conv_w(s.middle * s.channels) {
-    transpose<T>(s.channels, s.middle, p.conv_h_weight, conv_h);
-    transpose<T>(s.channels, s.middle, p.conv_w_weight, conv_w);
-  }
-  Buffer<T> conv_h, conv_w;
-};
-
-template <typename T>
-void features_of(const Sizes& s, const T* pool_h, const T* pool_w, const Parameters<T>& p,
-                 T* features) {
-  reduce_rows<T>(s.rows_h, s.channels, s.middle, pool_h, p.conv1_weight, p.conv1_bias, features);
-  reduce_rows<T>(s.rows_w, s.channels, s.middle, pool_w, p.conv1_weight, p.conv1_bias,
-                 features + s.rows_h * s.middle);
+// Calls f(tile, whether it is one of the profiles along the height): tiles of columns of both.
+template <typename T, typename F>
+void parallel_gate_tiles(const Sizes& s, const F& f) {
+  const int64_t tiles = tiles_of<T>(s.channels);
+  const int64_t work = std::max(s.rows_h, s.rows_w) * s.middle * kTileColumns<T>;
+  at::parallel_for(0, 2 * tiles, std::max<int64_t>(1, 65536 / std::max<int64_t>(1, work)),
+                   [&](int64_t begin, int64_t end) {
+                     for (int64_t i = begin; i < end; ++i) f(i % tiles, i < tiles);
+                   });
 }
 
+// `turned`: conv_h's and conv_w's weights are as they lie in their layers, (C, middle).
 template <typename T>
-void gates_of(const Sizes& s, const T* features, const Affine<T>& norm, const Turned<T>& turned,
-              const Parameters<T>& p, T* gate_h, T* gate_w) {
+void gates_of(const Sizes& s, const T* features, const Affine<T>& norm, const Parameters<T>& p,
+              bool turned, T* gates) {
   const int64_t rows = s.rows_h + s.rows_w;
   Buffer<T> y(rows * s.middle);
   normalise<T>(rows, s.middle, features, norm.scale, norm.shift, y);
-  expand_rows<T>(s.rows_h, s.channels, s.middle, y, turned.conv_h, p.conv_h_bias, true, gate_h);
-  expand_rows<T>(s.rows_w, s.channels, s.middle, y + s.rows_h * s.middle, turned.conv_w,
-                 p.conv_w_bias, true, gate_w);
+  parallel_gate_tiles<T>(s, [&](int64_t tile, bool high) {
+    if (high) {
+      expand_tile<T>(tile, s.rows_h, s.channels, s.middle, y, p.conv_h_weight, turned,
+                     p.conv_h_bias, true, gates);
+    } else {
+      expand_tile<T>(tile, s.rows_w, s.channels, s.middle, y + s.rows_h * s.middle,
+                     p.conv_w_weight, turned, p.conv_w_bias, true,
+                     gates + s.rows_h * s.channels);
+    }
+  });
 }
 
 template <typename T>
@@ -149,52 +150,45 @@ void norm_backward(int64_t rows, int64_t middle, T* gradient, const T* features,
   }
 }
 
-// Through one sigmoid and its convolution: fills grad_y and the gradients of weight and bias.
-template <typename T>
-void gate_convolution_backward(int64_t rows, const Sizes& s, const T* grad_gate, const T* gate,
-                               const T* y, const T* weight, T* grad_y, T* grad_weight,
-                               T* grad_bias) {
-  Buffer<T> before(rows * s.channels), turned(s.middle * s.channels);
-  at::parallel_for(0, rows * s.channels, 32768, [&](int64_t begin, int64_t end) {
-#pragma omp simd
-    for (int64_t i = begin; i < end; ++i) before[i] = grad_gate[i] * gate[i] * (T(1) - gate[i]);
-  });
-  transpose<T>(s.channels, s.middle, weight, turned);
-  reduce_rows<T>(rows, s.channels, s.middle, before, turned, nullptr, grad_y);
-  weight_gradient<T>(rows, s.channels, s.middle, y, before, false, turned, grad_bias);
-  transpose<T>(s.middle, s.channels, turned, grad_weight);
-}
-
 }  // namespace
 
 template <typename T>
-void middle_forward(const Sizes& s, const T* pool_h, const T* pool_w, const Parameters<T>& p,
-                    const Statistics<T>& statistics, T* gate_h, T* gate_w, T* features, T* mean,
+void middle_forward(const Sizes& s, const T* pools, const Parameters<T>& p,
+                    const Statistics<T>& statistics, T* gates, T* features, T* mean,
                     T* over_deviation) {
-  features_of(s, pool_h, pool_w, p, features);
+  const int64_t rows = s.rows_h + s.rows_w;
+  reduce_rows<T>(rows, s.channels, s.middle, pools, p.conv1_weight, p.conv1_bias, features);
   if (statistics.batch) {
-    batch_statistics(s.rows_h + s.rows_w, s.middle, features, statistics, mean, over_deviation);
+    batch_statistics(rows, s.middle, features, statistics, mean, over_deviation);
   } else {
     fixed_statistics(s.middle, statistics, mean, over_deviation);
   }
-  gates_of(s, features, Affine<T>(s.middle, mean, over_deviation, p), Turned<T>(s, p), p, gate_h,
-           gate_w);
+  gates_of(s, features, Affine<T>(s.middle, mean, over_deviation, p), p, true, gates);
 }
 
 template <typename T>
-void middle_backward(const Sizes& s, const T* grad_gate_h, const T* grad_gate_w,
-                     const T* pool_h, const T* pool_w, const T* gate_h, const T* gate_w,
+void middle_backward(const Sizes& s, const T* grad_gates, const T* pools, const T* gates,
                      const T* features, const T* mean, const T* over_deviation, bool batch,
-                     const Parameters<T>& p, T* grad_pool_h, T* grad_pool_w,
-                     const Gradients<T>& gradients) {
-  const int64_t rows = s.rows_h + s.rows_w, split = s.rows_h * s.middle;
+                     const Parameters<T>& p, T* grad_pools, const Gradients<T>& gradients) {
+  const int64_t rows = s.rows_h + s.rows_w;
+  const int64_t split = s.rows_h * s.middle, split_wide = s.rows_h * s.channels;
   const Affine<T> norm(s.middle, mean, over_deviation, p);
-  Buffer<T> y(rows * s.middle), gradient(rows * s.middle);
+  Buffer<T> y(rows * s.middle), gradient(rows * s.middle), before(rows * s.channels);
   normalise<T>(rows, s.middle, features, norm.scale, norm.shift, y);
-  gate_convolution_backward<T>(s.rows_h, s, grad_gate_h, gate_h, y, p.conv_h_weight, gradient,
-                               gradients.conv_h_weight, gradients.conv_h_bias);
-  gate_convolution_backward<T>(s.rows_w, s, grad_gate_w, gate_w, y + split, p.conv_w_weight,
-                               gradient + split, gradients.conv_w_weight, gradients.conv_w_bias);
+  reduce_sigmoid_gradient<T>(s.rows_h, s.channels, s.middle, grad_gates, gates, p.conv_h_weight,
+                             before, gradient);
+  reduce_sigmoid_gradient<T>(s.rows_w, s.channels, s.middle, grad_gates + split_wide,
+                             gates + split_wide, p.conv_w_weight, before + split_wide,
+                             gradient + split);
+  parallel_gate_tiles<T>(s, [&](int64_t tile, bool high) {
+    if (high) {
+      weight_gradient_tile<T>(tile, s.rows_h, s.channels, s.middle, y, before, true,
+                              gradients.conv_h_weight, gradients.conv_h_bias);
+    } else {
+      weight_gradient_tile<T>(tile, s.rows_w, s.channels, s.middle, y + split, before + split_wide,
+                              true, gradients.conv_w_weight, gradients.conv_w_bias);
+    }
+  });
   for (int64_t r = 0; r < rows; ++r) {
 #pragma omp simd
     for (int64_t m = 0; m < s.middle; ++m) {
@@ -209,34 +203,56 @@ void middle_backward(const Sizes& s, const T* grad_gate_h, const T* grad_gate_w,
     for (int64_t m = 0; m < s.middle; ++m) bias[m] += gradient[r * s.middle + m];
   }
   for (int64_t m = 0; m < s.middle; ++m) gradients.conv1_bias[m] = bias[m];
-  weight_gradient<T>(s.rows_h, s.channels, s.middle, gradient, pool_h, false,
-                     gradients.conv1_weight, nullptr);
-  weight_gradient<T>(s.rows_w, s.channels, s.middle, gradient + split, pool_w, true,
-                     gradients.conv1_weight, nullptr);
-  expand_rows<T>(s.rows_h, s.channels, s.middle, gradient, p.conv1_weight, nullptr, false,
-                 grad_pool_h);
-  expand_rows<T>(s.rows_w, s.channels, s.middle, gradient + split, p.conv1_weight, nullptr, false,
-                 grad_pool_w);
+  at::parallel_for(0, tiles_of<T>(s.channels), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t tile = begin; tile < end; ++tile) {
+      weight_gradient_tile<T>(tile, rows, s.channels, s.middle, gradient, pools, false,
+                              gradients.conv1_weight, nullptr);
+      expand_tile<T>(tile, rows, s.channels, s.middle, gradient, p.conv1_weight, false, nullptr,
+                     false, grad_pools);
+    }
+  });
 }
 
 template <typename M>
-void block_inference(const Shape& s, int64_t middle, const M* x, const Parameters<Wide<M>>& p,
-                     const Statistics<Wide<M>>& statistics, M* out) {
+void block_inference(const Shape& s, int64_t middle, M* x, const Norm<Wide<M>>* before, bool clamp,
+                     const Parameters<Wide<M>>& p, const Statistics<Wide<M>>& statistics, M* out) {
   using T = Wide<M>;
+  Buffer<T> scale(before == nullptr ? 0 : s.channels), shift(before == nullptr ? 0 : s.channels);
+  Entry<T> entry{clamp, nullptr, nullptr};
+  if (before != nullptr) {
+    const Norm<T> norm = *before;
+    T *to_scale = scale, *to_shift = shift;
+#pragma omp simd
+    for (int64_t c = 0; c < s.channels; ++c) {
+      to_scale[c] = norm.weight[c] / std::sqrt(norm.variance[c] + norm.epsilon);
+      to_shift[c] = norm.bias[c] - norm.mean[c] * to_scale[c];
+    }
+    entry = {clamp, scale, shift};
+  }
   const Sizes one{s.height, s.width, s.channels, middle};
   Buffer<T> mean(middle), over_deviation(middle);
   fixed_statistics<T>(middle, statistics, mean, over_deviation);
   const Affine<T> norm(middle, mean, over_deviation, p);
-  const Turned<T> turned(one, p);
+  // For several images the weights are turned once.
+  const bool turned = s.images == 1;
+  const int64_t weights = turned ? 0 : middle * s.channels;
+  Buffer<T> conv_h(weights), conv_w(weights);
+  Parameters<T> own = p;
+  if (!turned) {
+    turn<T>(s.channels, middle, p.conv_h_weight, middle, conv_h, s.channels);
+    turn<T>(s.channels, middle, p.conv_w_weight, middle, conv_w, s.channels);
+    own.conv_h_weight = conv_h;
+    own.conv_w_weight = conv_w;
+  }
   const Shape image{1, s.channels, s.height, s.width, s.channels_last};
-  const int64_t profiles = (s.height + s.width) * s.channels, map = s.height * s.width * s.channels;
+  const int64_t rows = s.height + s.width, map = s.height * s.width * s.channels;
   const auto run = [&](int64_t begin, int64_t end) {
-    Buffer<T> pools(profiles), gates(profiles), features((s.height + s.width) * middle);
+    Buffer<T> pools(rows * s.channels), gates(rows * s.channels), features(rows * middle);
     T *pool_w = pools + s.height * s.channels, *gate_w = gates + s.height * s.channels;
     for (int64_t n = begin; n < end; ++n) {
-      dual_pool<M>(image, x + n * map, pools, pool_w);
-      features_of<T>(one, pools, pool_w, p, features);
-      gates_of<T>(one, features, norm, turned, p, gates, gate_w);
+      dual_pool<M>(image, x + n * map, entry, pools, pool_w);
+      reduce_rows<T>(rows, s.channels, middle, pools, p.conv1_weight, p.conv1_bias, features);
+      gates_of<T>(one, features, norm, own, turned, gates);
       gate<M>(image, x + n * map, gates, gate_w, out + n * map);
     }
   };
@@ -250,18 +266,18 @@ void block_inference(const Shape& s, int64_t middle, const M* x, const Parameter
 }
 
 #define MMCA_INSTANTIATE(T)                                                                       \
-  template void middle_forward<T>(const Sizes&, const T*, const T*, const Parameters<T>&,         \
-                                  const Statistics<T>&, T*, T*, T*, T*, T*);                      \
+  template void middle_forward<T>(const Sizes&, const T*, const Parameters<T>&,                   \
+                                  const Statistics<T>&, T*, T*, T*, T*);                          \
   template void middle_backward<T>(const Sizes&, const T*, const T*, const T*, const T*,          \
-                                   const T*, const T*, const T*, const T*, const T*, bool,        \
-                                   const Parameters<T>&, T*, T*, const Gradients<T>&);
+                                   const T*, const T*, bool, const Parameters<T>&, T*,            \
+                                   const Gradients<T>&);
 MMCA_INSTANTIATE(float)
 MMCA_INSTANTIATE(double)
 #undef MMCA_INSTANTIATE
 
 #define MMCA_INSTANTIATE(M)                                                                       \
-  template void block_inference<M>(const Shape&, int64_t, const M*, const Parameters<Wide<M>>&,   \
-                                   const Statistics<Wide<M>>&, M*);
+  template void block_inference<M>(const Shape&, int64_t, M*, const Norm<Wide<M>>*, bool,         \
+                                   const Parameters<Wide<M>>&, const Statistics<Wide<M>>&, M*);
 MMCA_INSTANTIATE(float)
 MMCA_INSTANTIATE(double)
 MMCA_INSTANTIATE(c10::BFloat16)

@@ -32,23 +32,31 @@ struct Statistics {
   double momentum, epsilon;
 };
 
-// Keeps conv1's output (rows_h + rows_w, middle), the mean and 1 / deviation for backward.
+// Profiles of both directions lie in one piece: the (N, H, C) numbers of one, then the (N, W, C)
+// of the other. Keeps conv1's output (rows_h + rows_w, middle), the mean and 1 / deviation for
+// backward.
 template <typename T>
-void middle_forward(const Sizes& s, const T* pool_h, const T* pool_w, const Parameters<T>& p,
-                    const Statistics<T>& statistics, T* gate_h, T* gate_w, T* features, T* mean,
+void middle_forward(const Sizes& s, const T* pools, const Parameters<T>& p,
+                    const Statistics<T>& statistics, T* gates, T* features, T* mean,
                     T* over_deviation);
 
 template <typename T>
-void middle_backward(const Sizes& s, const T* grad_gate_h, const T* grad_gate_w,
-                     const T* pool_h, const T* pool_w, const T* gate_h, const T* gate_w,
+void middle_backward(const Sizes& s, const T* grad_gates, const T* pools, const T* gates,
                      const T* features, const T* mean, const T* over_deviation, bool batch,
-                     const Parameters<T>& p, T* grad_pool_h, T* grad_pool_w,
-                     const Gradients<T>& gradients);
+                     const Parameters<T>& p, T* grad_pools, const Gradients<T>& gradients);
+
+// A batch norm with fixed statistics.
+template <typename T>
+struct Norm {
+  const T *mean, *variance, *weight, *bias;
+  T epsilon;
+};
 
 // The whole block with fixed statistics, image by image, so that the map is still in the cache
-// when it is gated. `out` may be x.
+// when it is gated. Before, the map passes `before`, unless null, and a clamp, if asked for, as
+// struct Entry says. `out` may be x.
 template <typename M>
-void block_inference(const Shape& s, int64_t middle, const M* x, const Parameters<Wide<M>>& p,
-                     const Statistics<Wide<M>>& statistics, M* out);
+void block_inference(const Shape& s, int64_t middle, M* x, const Norm<Wide<M>>* before, bool clamp,
+                     const Parameters<Wide<M>>& p, const Statistics<Wide<M>>& statistics, M* out);
 
 }  // namespace mmca

@@ -3,10 +3,13 @@
 #include "middle.h"
 
 #include <ATen/core/Tensor.h>
+#include <ATen/ops/conv2d.h>
+#include <ATen/ops/convolution_backward.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <torch/library.h>
 
+#include <array>
 #include <tuple>
 #include <vector>
 
@@ -14,6 +17,12 @@ namespace mmca {
 namespace {
 
 using at::Tensor;
+constexpr auto kPlain = at::MemoryFormat::Contiguous;
+
+// Type of the profiles.
+at::ScalarType wide(const Tensor& x) {
+  return x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+}
 
 Shape shape_of(const Tensor& x) {
   TORCH_CHECK(x.dim() == 4, "mmca: expected a map (N, C, H, W), got ", x.dim(), " dimensions");
@@ -25,17 +34,15 @@ Shape shape_of(const Tensor& x) {
 
 // Profiles are (N, C, L) to the outside, dense as (N, L, C) inside.
 Tensor new_profile(const Tensor& x, int64_t axis) {
-  const auto type = x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-  return at::empty({x.size(0), x.size(axis), x.size(1)}, x.options().dtype(type)
-                   .memory_format(at::MemoryFormat::Contiguous)).transpose(1, 2);
+  const auto options = x.options().dtype(wide(x)).memory_format(kPlain);
+  return at::empty({x.size(0), x.size(axis), x.size(1)}, options).transpose(1, 2);
 }
 
 Tensor rows_of(const Tensor& profile, const Tensor& x, int64_t axis) {
   TORCH_CHECK(profile.dim() == 3 && profile.size(0) == x.size(0) &&
               profile.size(1) == x.size(1) && profile.size(2) == x.size(axis),
               "mmca: profile ", profile.sizes(), " does not fit map ", x.sizes());
-  const auto type = x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-  return profile.to(type).transpose(1, 2).contiguous();
+  return profile.to(wide(x)).transpose(1, 2).contiguous();
 }
 
 template <typename T>
@@ -54,11 +61,6 @@ void with_type(const Tensor& x, const F& f) {
   }
 }
 
-template <typename F>
-void with_wide_type(const Tensor& x, const F& f) {
-  x.scalar_type() == at::kDouble ? f(double()) : f(float());
-}
-
 void check_like(const Tensor& g, const Tensor& x) {
   TORCH_CHECK(g.sizes() == x.sizes() && g.strides() == x.strides() && g.dtype() == x.dtype(),
               "mmca: gradient and map differ in shape, type or layout");
@@ -69,7 +71,7 @@ std::tuple<Tensor, Tensor> dual_pool_op(const Tensor& x) {
   Tensor pool_h = new_profile(x, 2), pool_w = new_profile(x, 3);
   with_type(x, [&](auto type) {
     using T = decltype(type);
-    dual_pool<T>(s, data<T>(x), data<Wide<T>>(pool_h), data<Wide<T>>(pool_w));
+    dual_pool<T>(s, data<T>(x), {}, data<Wide<T>>(pool_h), data<Wide<T>>(pool_w));
   });
   return {pool_h, pool_w};
 }
@@ -124,7 +126,7 @@ void input_gradient_op(const Tensor& g, const Tensor& gate_h, const Tensor& gate
     using T = decltype(type);
     using A = Wide<T>;
     input_gradient<T>(s, data<T>(g), data<A>(by_h), data<A>(by_w), data<A>(add_h), data<A>(add_w),
-                      data<T>(out));
+                      nullptr, data<T>(out));
   });
 }
 
@@ -151,65 +153,143 @@ Statistics<T> statistics_of(const Tensors& running, bool batch, double momentum,
   return {data<T>(running[0]), data<T>(running[1]), batch, momentum, epsilon};
 }
 
-// Returns the gates, then conv1's output, the mean and 1 / deviation.
-std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> middle_forward_op(
-    const Tensor& pool_h, const Tensor& pool_w, Tensors parameters,
-    Tensors running, bool batch, double momentum, double epsilon) {
-  const Tensor in_h = pool_h.transpose(1, 2).contiguous();
-  const Tensor in_w = pool_w.transpose(1, 2).contiguous();
-  Tensor gate_h = at::empty_like(in_h), gate_w = at::empty_like(in_w);
-  const Sizes s{in_h.size(0) * in_h.size(1), in_w.size(0) * in_w.size(1), in_h.size(2),
-                parameters[0].size(0)};
-  Tensor features = at::empty({s.rows_h + s.rows_w, s.middle}, in_h.options());
-  Tensor mean = at::empty({s.middle}, in_h.options()), over_deviation = at::empty_like(mean);
-  const std::vector<Tensor> dense_parameters = dense(parameters);
-  with_wide_type(in_h, [&](auto type) {
-    using T = decltype(type);
-    middle_forward<T>(s, data<T>(in_h), data<T>(in_w), parameters_of<T>(dense_parameters),
-                      statistics_of<T>(running, batch, momentum, epsilon),
-                      data<T>(gate_h), data<T>(gate_w), data<T>(features), data<T>(mean),
-                      data<T>(over_deviation));
-  });
-  return {gate_h.transpose(1, 2), gate_w.transpose(1, 2), features, mean, over_deviation};
+// Both profiles of a map in one piece, as middle.h has them.
+struct Profiles {
+  explicit Profiles(const Tensor& x)
+      : tensor(at::empty({x.size(0) * (x.size(2) + x.size(3)), x.size(1)},
+                         x.options().dtype(wide(x)).memory_format(kPlain))),
+        split(x.size(0) * x.size(2) * x.size(1)) {}
+  Profiles(const Tensor& kept, const Tensor& x)
+      : tensor(kept), split(x.size(0) * x.size(2) * x.size(1)) {}
+
+  template <typename A>
+  A* along_height() const { return data<A>(tensor); }
+  template <typename A>
+  A* along_width() const { return data<A>(tensor) + split; }
+
+  Tensor tensor;
+  int64_t split;
+};
+
+Sizes sizes_of(const Shape& s, Tensors parameters) {
+  return {s.images * s.height, s.images * s.width, s.channels, parameters[0].size(0)};
 }
 
-// Returns the gradients of both pools, then those of the parameters.
-std::vector<Tensor> middle_backward_op(
-    const Tensor& grad_gate_h, const Tensor& grad_gate_w, const Tensor& pool_h,
-    const Tensor& pool_w, const Tensor& gate_h, const Tensor& gate_w, const Tensor& features,
-    const Tensor& mean, const Tensor& over_deviation, Tensors parameters, bool batch) {
-  const auto rows = [](const Tensor& t) { return t.transpose(1, 2).contiguous(); };
-  const Tensor g_h = rows(grad_gate_h), g_w = rows(grad_gate_w);
-  const Tensor in_h = rows(pool_h), in_w = rows(pool_w), by_h = rows(gate_h), by_w = rows(gate_w);
-  const Sizes s{in_h.size(0) * in_h.size(1), in_w.size(0) * in_w.size(1), in_h.size(2),
-                parameters[0].size(0)};
-  Tensor grad_h = at::empty_like(in_h), grad_w = at::empty_like(in_w);
-  std::vector<Tensor> out = {grad_h.transpose(1, 2), grad_w.transpose(1, 2)};
-  for (const Tensor& parameter : parameters) {
-    out.push_back(at::empty_like(parameter, parameter.options(), at::MemoryFormat::Contiguous));
-  }
-  const std::vector<Tensor> dense_parameters = dense(parameters);
-  with_wide_type(in_h, [&](auto type) {
-    using T = decltype(type);
-    const Gradients<T> gradients{data<T>(out[2]), data<T>(out[3]), data<T>(out[4]),
-                                 data<T>(out[5]), data<T>(out[6]), data<T>(out[7]),
-                                 data<T>(out[8]), data<T>(out[9])};
-    middle_backward<T>(s, data<T>(g_h), data<T>(g_w), data<T>(in_h), data<T>(in_w),
-                       data<T>(by_h), data<T>(by_w), data<T>(features), data<T>(mean),
-                       data<T>(over_deviation), batch, parameters_of<T>(dense_parameters),
-                       data<T>(grad_h), data<T>(grad_w), gradients);
-  });
-  return out;
+// A 1x1 convolution that follows: {}, {weight} or {weight, bias}.
+Tensor project(const Tensor& gated, Tensors projection) {
+  if (projection.empty()) return gated;
+  return at::conv2d(gated, projection[0], projection.size() > 1 ? projection[1] : Tensor());
 }
 
-void block_op(const Tensor& x, Tensors parameters, Tensors running, double epsilon, Tensor& out) {
+// Returns the gated map, or what the projection makes of it, and what backward needs: pools,
+// gates, conv1's output, the mean and 1 / deviation. With `clamp`, x is clamped to 0 ... 6 first.
+std::vector<Tensor> forward_op(Tensor& x, bool clamp, Tensors parameters, Tensors running,
+                               bool batch, double momentum, double epsilon, Tensors projection) {
   const Shape s = shape_of(x);
-  check_like(out, x);
+  const Sizes sizes = sizes_of(s, parameters);
+  const Profiles pools(x), gates(x);
+  const auto options = pools.tensor.options();
+  const Tensor features = at::empty({sizes.rows_h + sizes.rows_w, sizes.middle}, options);
+  const Tensor mean = at::empty({sizes.middle}, options), over_deviation = at::empty_like(mean);
+  const std::vector<Tensor> dense_parameters = dense(parameters);
+  const Tensor gated = at::empty_like(x);
+  with_type(x, [&](auto type) {
+    using T = decltype(type);
+    using A = Wide<T>;
+    dual_pool<T>(s, data<T>(x), {clamp}, pools.along_height<A>(), pools.along_width<A>());
+    middle_forward<A>(sizes, pools.along_height<A>(), parameters_of<A>(dense_parameters),
+                      statistics_of<A>(running, batch, momentum, epsilon), gates.along_height<A>(),
+                      data<A>(features), data<A>(mean), data<A>(over_deviation));
+    gate<T>(s, data<T>(x), gates.along_height<A>(), gates.along_width<A>(), data<T>(gated));
+  });
+  return {project(gated, projection), pools.tensor, gates.tensor, features, mean, over_deviation};
+}
+
+// Gradient with the type and the layout of x.
+Tensor like(const Tensor& g, const Tensor& x) {
+  if (g.dtype() == x.dtype() && g.strides() == x.strides()) return g;
+  return at::empty_like(x).copy_(g);
+}
+
+std::tuple<Tensor, Tensor, Tensor> projection_backward(const Tensor& g, const Tensor& gated,
+                                                       Tensors projection,
+                                                       std::array<bool, 3> wanted) {
+  // Under autocast the convolution ran in the type that its gradient has.
+  at::OptionalIntArrayRef bias_size;
+  if (projection.size() > 1) bias_size = projection[1].sizes();
+  return at::convolution_backward(g, gated.to(g.dtype()), projection[0].to(g.dtype()), bias_size,
+                                  {1, 1}, {0, 0}, {1, 1}, false, {0, 0}, 1, wanted);
+}
+
+// Returns the gradients of x, of the parameters, and of the projection's: for those the gated map
+// is made again.
+std::vector<Tensor> backward_op(const Tensor& g, const Tensor& x, bool clamp,
+                                const Tensor& kept_pools,
+                                const Tensor& kept_gates, const Tensor& features,
+                                const Tensor& mean, const Tensor& over_deviation,
+                                Tensors parameters, bool batch, Tensors projection,
+                                bool projection_wanted) {
+  const Shape s = shape_of(x);
+  const Sizes sizes = sizes_of(s, parameters);
+  const Profiles pools(kept_pools, x), gates(kept_gates, x), grad_gates(x), grad_pools(x);
+  const bool projected = !projection.empty();
+  Tensor grad_map = g, gated;
+  if (projected) {
+    // For this gradient the input's values do not matter.
+    grad_map = std::get<0>(projection_backward(g, x, projection, {true, false, false}));
+    if (projection_wanted) gated = at::empty_like(x);
+  }
+  grad_map = like(grad_map, x);
+  // The gradient from the projection is nobody else's.
+  const Tensor grad_x = projected ? grad_map : at::empty_like(x);
+  std::vector<Tensor> out = {grad_x};
+  for (const Tensor& parameter : parameters) {
+    out.push_back(at::empty_like(parameter, parameter.options(), kPlain));
+  }
   const std::vector<Tensor> dense_parameters = dense(parameters);
   with_type(x, [&](auto type) {
     using T = decltype(type);
     using A = Wide<T>;
-    block_inference<T>(s, parameters[0].size(0), data<T>(x), parameters_of<A>(dense_parameters),
+    gate_gradients<T>(s, data<T>(grad_map), data<T>(x), gates.along_height<A>(), gates.along_width<A>(),
+                      grad_gates.along_height<A>(), grad_gates.along_width<A>(),
+                      gated.defined() ? data<T>(gated) : nullptr);
+    if (gated.defined()) {
+      const bool with_bias = projection.size() > 1;
+      auto found = projection_backward(g, gated, projection, {false, true, with_bias});
+      out.push_back(std::get<1>(found).to(projection[0].dtype()));
+      if (with_bias) out.push_back(std::get<2>(found).to(projection[1].dtype()));
+      gated = Tensor();
+    }
+    const Gradients<A> gradients{data<A>(out[1]), data<A>(out[2]), data<A>(out[3]),
+                                 data<A>(out[4]), data<A>(out[5]), data<A>(out[6]),
+                                 data<A>(out[7]), data<A>(out[8])};
+    middle_backward<A>(sizes, grad_gates.along_height<A>(), pools.along_height<A>(), gates.along_height<A>(),
+                       data<A>(features), data<A>(mean), data<A>(over_deviation), batch,
+                       parameters_of<A>(dense_parameters), grad_pools.along_height<A>(), gradients);
+    input_gradient<T>(s, data<T>(grad_map), gates.along_height<A>(), gates.along_width<A>(),
+                      grad_pools.along_height<A>(), grad_pools.along_width<A>(), clamp ? data<T>(x) : nullptr,
+                      data<T>(grad_x));
+  });
+  return out;
+}
+
+// `norm`, of a batch norm before: {} or {mean, variance, weight, bias}.
+void block_op(Tensor& x, Tensors norm, double norm_epsilon, bool clamp, Tensors parameters,
+              Tensors running, double epsilon, Tensor& out) {
+  const Shape s = shape_of(x);
+  check_like(out, x);
+  TORCH_CHECK(norm.empty() || (norm.size() == 4 && clamp), "mmca: a norm has 4 tensors");
+  const std::vector<Tensor> dense_parameters = dense(parameters);
+  with_type(x, [&](auto type) {
+    using T = decltype(type);
+    using A = Wide<T>;
+    Norm<A> before;
+    if (!norm.empty()) {
+      before = {data<A>(norm[0]), data<A>(norm[1]), data<A>(norm[2]), data<A>(norm[3]),
+                static_cast<A>(norm_epsilon)};
+    }
+    block_inference<T>(s, parameters[0].size(0), data<T>(x), norm.empty() ? nullptr : &before,
+                       clamp, parameters_of<A>(dense_parameters),
                        statistics_of<A>(running, false, 0, epsilon), data<T>(out));
   });
 }
@@ -229,14 +309,13 @@ MMCA_LIBRARY(MMCA_NAMESPACE, m) {
         " -> (Tensor, Tensor, Tensor)");
   m.def("input_gradient(Tensor g, Tensor gate_h, Tensor gate_w, Tensor grad_pool_h,"
         " Tensor grad_pool_w, Tensor(a!) out) -> ()");
-  m.def("middle_forward(Tensor pool_h, Tensor pool_w, Tensor[] parameters,"
-        " Tensor(a!)[] running, bool batch, float momentum, float epsilon)"
-        " -> (Tensor, Tensor, Tensor, Tensor, Tensor)");
-  m.def("middle_backward(Tensor grad_gate_h, Tensor grad_gate_w, Tensor pool_h, Tensor pool_w,"
-        " Tensor gate_h, Tensor gate_w, Tensor features, Tensor mean, Tensor over_deviation,"
-        " Tensor[] parameters, bool batch) -> Tensor[]");
-  m.def("block(Tensor x, Tensor[] parameters, Tensor[] running, float epsilon, Tensor(a!) out)"
-        " -> ()");
+  m.def("forward(Tensor(b!) x, bool clamp, Tensor[] parameters, Tensor(a!)[] running, bool batch,"
+        " float momentum, float epsilon, Tensor[] projection) -> Tensor[]");
+  m.def("backward(Tensor g, Tensor x, bool clamp, Tensor pools, Tensor gates, Tensor features, Tensor mean,"
+        " Tensor over_deviation, Tensor[] parameters, bool batch, Tensor[] projection,"
+        " bool projection_wanted) -> Tensor[]");
+  m.def("block(Tensor(a!) x, Tensor[] norm, float norm_epsilon, bool clamp, Tensor[] parameters,"
+        " Tensor[] running, float epsilon, Tensor(b!) out) -> ()");
 }
 
 MMCA_KERNELS(MMCA_NAMESPACE, m) {
@@ -245,7 +324,7 @@ MMCA_KERNELS(MMCA_NAMESPACE, m) {
   m.impl("gate_gradients", mmca::gate_gradients_op);
   m.impl("gate_gradients_and_output", mmca::gate_gradients_and_output_op);
   m.impl("input_gradient", mmca::input_gradient_op);
-  m.impl("middle_forward", mmca::middle_forward_op);
-  m.impl("middle_backward", mmca::middle_backward_op);
+  m.impl("forward", mmca::forward_op);
+  m.impl("backward", mmca::backward_op);
   m.impl("block", mmca::block_op);
 }

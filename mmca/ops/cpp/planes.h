@@ -1,116 +1,140 @@
-// How the passes walk over an NCHW map: plane by plane, or 8 planes at once.
+// The passes over an NCHW map, a plane (one channel of one image) at a time. The plane's profiles
+// are columns of theirs: their numbers lie C apart.
 #pragma once
 
-#include "kernels.h"
+#include "vectors.h"
 
 #include <ATen/Parallel.h>
 
-#include <algorithm>
-#include <vector>
-
 namespace mmca {
 
-// Profiles of one plane of an NCHW map, gathered from and scattered to their rows.
-template <typename A>
-inline void gather(const A* from, int64_t stride, int64_t count, A scale, A* to) {
-  for (int64_t i = 0; i < count; ++i) to[i] = from[i * stride] * scale;
-}
-
-template <typename A>
-inline void scatter(const A* from, int64_t stride, int64_t count, A scale, A* to) {
-  for (int64_t i = 0; i < count; ++i) to[i * stride] = from[i] * scale;
-}
-
-constexpr int kLanes = 8;
-
-template <typename A>
-struct Lanes {
-  typedef A type __attribute__((vector_size(kLanes * sizeof(A)), aligned(alignof(A)), may_alias));
-  static type& at(A* p) { return *reinterpret_cast<type*>(p); }
-  static const type& at(const A* p) { return *reinterpret_cast<const type*>(p); }
+// Sizes of a plane; passed by value, as all that the loops need: what a store might change, seen
+// through a reference, would be read again for each vector.
+struct Plane {
+  int64_t height, width, stride;
 };
 
-#ifdef __clang__
-#define MMCA_SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
-#else
-typedef int32_t Indices __attribute__((vector_size(kLanes * sizeof(int32_t))));
-#define MMCA_SHUFFLE(a, b, ...) __builtin_shuffle(a, b, Indices{__VA_ARGS__})
-#endif
-
-// Turns 8 x 8 numbers: three times, each half is interleaved with the other.
-inline void turn(Lanes<float>::type (&v)[kLanes]) {
-  for (int round = 0; round < 3; ++round) {
-    Lanes<float>::type next[kLanes];
-    for (int i = 0; i < kLanes / 2; ++i) {
-      next[2 * i] = MMCA_SHUFFLE(v[i], v[i + 4], 0, 8, 1, 9, 2, 10, 3, 11);
-      next[2 * i + 1] = MMCA_SHUFFLE(v[i], v[i + 4], 4, 12, 5, 13, 6, 14, 7, 15);
-    }
-    for (int i = 0; i < kLanes; ++i) v[i] = next[i];
-  }
+// What belongs to a piece of each row, from a profile along the width; scaled.
+template <typename P, typename A>
+inline void gather(const P& piece, int64_t stride, const A* profile, A scale,
+                   typename P::V (&to)[P::kCount]) {
+  A line[4 * kFull<A>];
+  for (int64_t i = 0; i < piece.size; ++i) line[i] = profile[(piece.begin + i) * stride] * scale;
+  for (int k = 0; k < P::kCount; ++k) to[k] = piece.load_from(line, k);
 }
 
-// From 8 planes of an NCHW map, or the products of two maps' planes, to 8 numbers for each pixel.
-template <bool Product, typename T>
-void planes_to_pixels(int64_t size, const T* x, const T* g, Wide<T>* pixels) {
+template <typename P, typename A>
+inline void scatter(const P& piece, int64_t stride, const typename P::V (&from)[P::kCount],
+                    A scale, A* profile) {
+  A line[4 * kFull<A>];
+  for (int k = 0; k < P::kCount; ++k) piece.store_to(line, k, from[k]);
+  for (int64_t i = 0; i < piece.size; ++i) profile[(piece.begin + i) * stride] = line[i] * scale;
+}
+
+// A row's number is the sum over its pieces.
+template <typename P, typename A>
+inline void add_row(const P& piece, A value, A* to) {
+  *to = piece.begin == 0 ? value : *to + value;
+}
+
+template <EntryKind kind, typename P, typename T>
+void pool_piece(P piece, Plane plane, T* x, Wide<T> scale, Wide<T> shift, Wide<T>* pool_h,
+                Wide<T>* pool_w) {
   using A = Wide<T>;
-  int64_t p = 0;
-  if constexpr (std::is_same_v<T, float>) {
-    using L = Lanes<float>;
-    for (; p + kLanes <= size; p += kLanes) {
-      L::type v[kLanes];
-      for (int i = 0; i < kLanes; ++i) {
-        v[i] = L::at(x + i * size + p);
-        if (Product) v[i] *= L::at(g + i * size + p);
+  using V = typename P::V;
+  const A over_w = A(1) / plane.width, over_h = A(1) / plane.height;
+  V column[P::kCount] = {}, value[P::kCount];
+  T* in = x + piece.begin;
+  for (int64_t h = 0; h < plane.height; ++h, in += plane.width) {
+    V row = {};
+    // All is read before any is written: vectors overlap.
+    for (int k = 0; k < P::kCount; ++k) value[k] = piece.load_from(in, k);
+    for (int k = 0; k < P::kCount; ++k) {
+      if (kind != EntryKind::none) {
+        piece.store_to(in, k, enter<kind>(value[k], scale, shift));
+        value[k] = piece.load_from(in, k);  // as rounded
       }
-      turn(v);
-      for (int i = 0; i < kLanes; ++i) L::at(pixels + (p + i) * kLanes) = v[i];
+      column[k] += value[k];
+      row += k == 0 ? value[k] : value[k] * piece.fresh[k];
     }
+    add_row(piece, sum<A, P::kLanes>(row) * over_w, pool_h + h * plane.stride);
   }
-  for (; p < size; ++p) {
-    for (int i = 0; i < kLanes; ++i) {
-      const A value = static_cast<A>(x[i * size + p]);
-      pixels[p * kLanes + i] = Product ? value * static_cast<A>(g[i * size + p]) : value;
+  scatter(piece, plane.stride, column, over_h, pool_w);
+}
+
+template <typename P, typename T>
+void gate_piece(P piece, Plane plane, const T* x, const Wide<T>* gate_h, const Wide<T>* gate_w,
+                T* out) {
+  typename P::V by_w[P::kCount], value[P::kCount];
+  gather(piece, plane.stride, gate_w, Wide<T>(1), by_w);
+  for (int64_t h = 0; h < plane.height; ++h) {
+    const int64_t at = h * plane.width + piece.begin;
+    const Wide<T> by_h = gate_h[h * plane.stride];
+    // All is read before any is written: vectors overlap, and out may be x.
+    for (int k = 0; k < P::kCount; ++k) value[k] = piece.load_from(x + at, k);
+    for (int k = 0; k < P::kCount; ++k) piece.store_to(out + at, k, value[k] * by_w[k] * by_h);
+  }
+}
+
+template <bool with_output, typename P, typename T>
+void gate_gradients_of_piece(P piece, Plane plane, const T* g, const T* x, const Wide<T>* gate_h,
+                             const Wide<T>* gate_w, Wide<T>* grad_h, Wide<T>* grad_w, T* out) {
+  using A = Wide<T>;
+  typename P::V by_w[P::kCount], column[P::kCount] = {};
+  gather(piece, plane.stride, gate_w, A(1), by_w);
+  for (int64_t h = 0; h < plane.height; ++h) {
+    const int64_t at = h * plane.width + piece.begin;
+    const A by_h = gate_h[h * plane.stride];
+    typename P::V row = {};
+    for (int k = 0; k < P::kCount; ++k) {
+      const auto value = piece.load_from(x + at, k);
+      const auto product = piece.load_from(g + at, k) * value;
+      const auto gated = product * by_w[k];
+      row += k == 0 ? gated : gated * piece.fresh[k];
+      column[k] += product * by_h;
+      if (with_output) piece.store_to(out + at, k, value * by_w[k] * by_h);
+    }
+    add_row(piece, sum<A, P::kLanes>(row), grad_h + h * plane.stride);
+  }
+  scatter(piece, plane.stride, column, A(1), grad_w);
+}
+
+template <bool clamped, typename P, typename T>
+void input_gradient_of_piece(P piece, Plane plane, const T* g, const Wide<T>* gate_h,
+                             const Wide<T>* gate_w, const Wide<T>* grad_pool_h,
+                             const Wide<T>* grad_pool_w, const T* x, T* out) {
+  using A = Wide<T>;
+  const A over_w = A(1) / plane.width, over_h = A(1) / plane.height;
+  typename P::V by_w[P::kCount], add_w[P::kCount], value[P::kCount];
+  gather(piece, plane.stride, gate_w, A(1), by_w);
+  gather(piece, plane.stride, grad_pool_w, over_h, add_w);
+  for (int64_t h = 0; h < plane.height; ++h) {
+    const int64_t at = h * plane.width + piece.begin;
+    const A by_h = gate_h[h * plane.stride], add_h = grad_pool_h[h * plane.stride] * over_w;
+    for (int k = 0; k < P::kCount; ++k) value[k] = piece.load_from(g + at, k);
+    for (int k = 0; k < P::kCount; ++k) {
+      const typename P::V gradient = value[k] * by_w[k] * by_h + (add_h + add_w[k]);
+      const auto before = clamped ? piece.load_from(x + at, k) : gradient;
+      piece.store_to(out + at, k, leave<clamped>(gradient, before));
     }
   }
 }
 
-// Rows this short do not fill vectors: 8 planes at once do.
-inline bool has_short_rows(const Shape& s) { return s.width < 32 && s.height * s.width <= 1024; }
-
-// For the planes of an NCHW map calls f(offset of the plane, of its profiles along the height and
-// width, scratch), or in place of 8 such calls one to `eight`, if rows are short. Scratch holds
-// 2 * (H + W) numbers, for `eight` (H + 1) * W times 8.
-template <typename A, typename F, typename G>
-void parallel_over_planes(const Shape& s, const F& f, const G& eight) {
-  const bool grouped = has_short_rows(s);
-  const int64_t plane = s.height * s.width, step = grouped ? kLanes : 1;
-  const int64_t groups = (s.channels + step - 1) / step;
-  const int64_t grain = std::max<int64_t>(1, 8192 / std::max<int64_t>(1, step * plane));
-  at::parallel_for(0, s.images * groups, grain, [&](int64_t begin, int64_t end) {
-    std::vector<A> scratch(grouped ? (plane + s.width) * kLanes + 2 * s.height
-                                   : 2 * (s.height + s.width));
-    for (int64_t group = begin; group < end; ++group) {
-      const int64_t n = group / groups, first = group % groups * step;
-      const int64_t last = std::min(first + step, s.channels);
-      const auto call = [&](const auto& function, int64_t c) {
-        function((n * s.channels + c) * plane, n * s.height * s.channels + c,
-                 n * s.width * s.channels + c, scratch.data());
-      };
-      if (grouped && last - first == kLanes) {
-        call(eight, first);
-      } else {
-        for (int64_t c = first; c < last; ++c) call(f, c);
-      }
-    }
-  });
-}
-
+// Calls f(piece, plane's sizes, channel, offset of the plane, of its profiles along height and width).
 template <typename A, typename F>
-void parallel_over_planes(const Shape& s, const F& f) {
-  parallel_over_planes<A>(s, f, [&](int64_t plane, int64_t at_h, int64_t at_w, A* scratch) {
-    for (int i = 0; i < kLanes; ++i) {
-      f(plane + i * s.height * s.width, at_h + i, at_w + i, scratch);
-    }
+void parallel_planes(const Shape& s, const F& f) {
+  const Plane sizes{s.height, s.width, s.channels};
+  const int64_t size = s.height * s.width;
+  const int64_t grain = std::max<int64_t>(1, 8192 / std::max<int64_t>(1, size));
+  at::parallel_for(0, s.images * s.channels, grain, [&](int64_t begin, int64_t end) {
+    over_pieces<A>(0, s.width, [&](const auto& part) {
+      const SummedPiece piece(part);
+      for (int64_t plane = begin; plane < end; ++plane) {
+        const int64_t n = plane / s.channels, c = plane % s.channels;
+        f(piece, sizes, c, plane * size, n * s.height * s.channels + c,
+          n * s.width * s.channels + c);
+      }
+    });
   });
 }
 
