@@ -52,38 +52,30 @@ void input_gradient(const Shape& s, const T* g, const Wide<T>* gate_h, const Wid
                     const Wide<T>* grad_pool_h, const Wide<T>* grad_pool_w, const T* clamped,
                     T* out);
 
-// Small matrices: `rows` rows of C numbers on one side, of `middle` numbers on the other.
+// Small matrices: `rows` rows of C numbers on one side, of `middle` numbers on the other. `size`
+// columns of the C are meant, from `begin` on: pointers are to whole rows.
 
-// out[r, m] = bias[m] + sum over c of a[r, c] * w[m, c].
+// out[r, m] = bias[m] + sum over the columns c of a[r, c] * w[m, c], bias being null for 0.
 template <typename T>
-void reduce_rows(int64_t rows, int64_t channels, int64_t middle, const T* a, const T* w,
-                 const T* bias, T* out);
+void reduce_rows(int64_t rows, int64_t channels, int64_t middle, int64_t begin, int64_t size,
+                 const T* a, const T* w, const T* bias, T* out);
 
 // before[r, c] = g[r, c] * gate[r, c] * (1 - gate[r, c]), the gradient before a sigmoid, and
-// out[r, m] = sum over c of before[r, c] * w[c, m].
+// out[r, m] = sum over all c of before[r, c] * w[c, m].
 template <typename T>
 void reduce_sigmoid_gradient(int64_t rows, int64_t channels, int64_t middle, const T* g,
                              const T* gate, const T* w, T* before, T* out);
 
-// A tile of these many columns keeps one thread busy.
+// out[r, c] = bias[c] + sum over m of y[r, m] * w[m, c], bias being null for 0, then a sigmoid if
+// asked for. `turned`: w is given as (C, middle).
 template <typename T>
-constexpr int64_t kTileColumns = 128 / sizeof(T);
+void expand_columns(int64_t rows, int64_t channels, int64_t middle, int64_t begin, int64_t size,
+                    const T* y, const T* w, bool turned, const T* bias, bool sigmoid, T* out);
 
+// grad_w[m, c] = sum over r of y[r, m] * a[r, c], and unless grad_bias is null, grad_bias[c] = sum
+// over r of a[r, c]. `turned`: grad_w is wanted as (C, middle).
 template <typename T>
-int64_t tiles_of(int64_t channels) {
-  return (channels + kTileColumns<T> - 1) / kTileColumns<T>;
-}
-
-// Of the tile's columns c: out[r, c] = bias[c] + sum over m of y[r, m] * w[m, c], bias being null
-// for 0, then a sigmoid if asked for. `turned`: w is given as (C, middle).
-template <typename T>
-void expand_tile(int64_t tile, int64_t rows, int64_t channels, int64_t middle, const T* y,
-                 const T* w, bool turned, const T* bias, bool sigmoid, T* out);
-
-// Of the tile's columns c: grad_w[m, c] = sum over r of y[r, m] * a[r, c], and unless grad_bias is
-// null, grad_bias[c] = sum over r of a[r, c]. `turned`: grad_w is wanted as (C, middle).
-template <typename T>
-void weight_gradient_tile(int64_t tile, int64_t rows, int64_t channels, int64_t middle, const T* y,
-                          const T* a, bool turned, T* grad_w, T* grad_bias);
+void weight_gradient(int64_t rows, int64_t channels, int64_t middle, int64_t begin, int64_t size,
+                     const T* y, const T* a, bool turned, T* grad_w, T* grad_bias);
 
 }  // namespace mmca

@@ -21,9 +21,17 @@ struct RowTile {
   int64_t row[kRows];
 };
 
+// Room for the turned weights of one piece, if they are to be turned.
+template <typename T>
+struct Turned : std::unique_ptr<T[]> {
+  Turned(bool wanted, int64_t middle, int64_t size)
+      : std::unique_ptr<T[]>(wanted ? new T[middle * std::min<int64_t>(size, 4 * kFull<T>)]
+                                    : nullptr) {}
+};
+
 template <typename F>
 void parallel_row_tiles(int64_t rows, int64_t work, const F& f) {
-  const int64_t grain = std::max<int64_t>(1, 65536 / std::max<int64_t>(1, kRows * work));
+  const int64_t grain = std::max<int64_t>(1, 262144 / std::max<int64_t>(1, kRows * work));
   at::parallel_for(0, (rows + kRows - 1) / kRows, grain, [&](int64_t begin, int64_t end) {
     for (int64_t tile = begin; tile < end; ++tile) f(tile);
   });
@@ -63,7 +71,7 @@ template <typename P, typename T>
 void gradient_piece(P piece, int64_t rows, int64_t channels, int64_t middle, const T* y,
                     const T* a, int64_t stride, T* grad_w, T* grad_bias) {
   using V = typename P::V;
-  constexpr int count = P::kCount, kGroup = 4;
+  constexpr int count = P::kCount, kGroup = kRows == 4 ? 4 : 2;
   for (int64_t first = 0; first < middle; first += kGroup) {
     V total[kGroup][count] = {}, plain[count] = {};
     int64_t row[kGroup];
@@ -82,28 +90,21 @@ void gradient_piece(P piece, int64_t rows, int64_t channels, int64_t middle, con
   }
 }
 
-// Calls f(piece) with the tile's columns.
-template <typename T, typename F>
-void over_tile(int64_t tile, int64_t channels, const F& f) {
-  const int64_t begin = tile * kTileColumns<T>;
-  over_pieces<T>(begin, std::min(kTileColumns<T>, channels - begin), f);
-}
-
 }  // namespace
 
 template <typename T>
-void reduce_rows(int64_t rows, int64_t channels, int64_t middle, const T* a, const T* w,
-                 const T* bias, T* out) {
+void reduce_rows(int64_t rows, int64_t channels, int64_t middle, int64_t begin, int64_t size,
+                 const T* a, const T* w, const T* bias, T* out) {
   constexpr int lanes = kFull<T>, kColumns = 4;
   using V = Vector<T, lanes>;
-  parallel_row_tiles(rows, channels * middle, [=](int64_t tile) {
+  parallel_row_tiles(rows, size * middle, [=](int64_t tile) {
     const RowTile<T> tiled(tile, rows);
     for (int64_t first = 0; first < middle; first += kColumns) {
       V total[kRows][kColumns] = {};
       int64_t column[kColumns];
       for (int m = 0; m < kColumns; ++m) column[m] = std::min(first + m, middle - 1);
-      int64_t c = 0;
-      for (; c + lanes <= channels; c += lanes) {
+      int64_t c = begin;
+      for (; c + lanes <= begin + size; c += lanes) {
         V value[kRows];
         for (int r = 0; r < kRows; ++r) value[r] = load<lanes>(a + tiled.row[r] * channels + c);
         for (int m = 0; m < kColumns; ++m) {
@@ -113,8 +114,8 @@ void reduce_rows(int64_t rows, int64_t channels, int64_t middle, const T* a, con
       }
       for (int r = 0; r < kRows; ++r) {
         for (int m = 0; m < kColumns; ++m) {
-          T tail = bias[column[m]];
-          for (int64_t i = c; i < channels; ++i) {
+          T tail = bias == nullptr ? T(0) : bias[column[m]];
+          for (int64_t i = c; i < begin + size; ++i) {
             tail += a[tiled.row[r] * channels + i] * w[column[m] * channels + i];
           }
           out[tiled.row[r] * middle + column[m]] = tail + sum<T, lanes>(total[r][m]);
@@ -158,42 +159,42 @@ void reduce_sigmoid_gradient(int64_t rows, int64_t channels, int64_t middle, con
 }
 
 template <typename T>
-void expand_tile(int64_t tile, int64_t rows, int64_t channels, int64_t middle, const T* y,
-                 const T* w, bool turned, const T* bias, bool sigmoid, T* out) {
-  std::unique_ptr<T[]> own(turned ? new T[middle * kTileColumns<T>] : nullptr);
-  over_tile<T>(tile, channels, [&](const auto& piece) {
-    const int64_t begin = piece.begin;
-    const T* weights = w + begin;
+void expand_columns(int64_t rows, int64_t channels, int64_t middle, int64_t begin, int64_t size,
+                    const T* y, const T* w, bool turned, const T* bias, bool sigmoid, T* out) {
+  const Turned<T> own(turned, middle, size);
+  over_pieces<T>(begin, size, [&](const auto& piece) {
+    const T* weights = w + piece.begin;
     if (turned) {
-      turn<T>(piece.size, middle, w + begin * middle, middle, own.get(), piece.size);
+      turn<T>(piece.size, middle, w + piece.begin * middle, middle, own.get(), piece.size);
       weights = own.get();
     }
     expand_piece(piece, rows, channels, middle, y, weights, turned ? piece.size : channels,
-                 bias == nullptr ? bias : bias + begin, sigmoid, out + begin);
+                 bias == nullptr ? bias : bias + piece.begin, sigmoid, out + piece.begin);
   });
 }
 
 template <typename T>
-void weight_gradient_tile(int64_t tile, int64_t rows, int64_t channels, int64_t middle, const T* y,
-                          const T* a, bool turned, T* grad_w, T* grad_bias) {
-  std::unique_ptr<T[]> own(turned ? new T[middle * kTileColumns<T>] : nullptr);
-  over_tile<T>(tile, channels, [&](const auto& piece) {
-    const int64_t begin = piece.begin;
-    gradient_piece(piece, rows, channels, middle, y, a + begin, turned ? piece.size : channels,
-                   turned ? own.get() : grad_w + begin,
-                   grad_bias == nullptr ? grad_bias : grad_bias + begin);
-    if (turned) turn<T>(middle, piece.size, own.get(), piece.size, grad_w + begin * middle, middle);
+void weight_gradient(int64_t rows, int64_t channels, int64_t middle, int64_t begin, int64_t size,
+                     const T* y, const T* a, bool turned, T* grad_w, T* grad_bias) {
+  const Turned<T> own(turned, middle, size);
+  over_pieces<T>(begin, size, [&](const auto& piece) {
+    gradient_piece(piece, rows, channels, middle, y, a + piece.begin,
+                   turned ? piece.size : channels, turned ? own.get() : grad_w + piece.begin,
+                   grad_bias == nullptr ? grad_bias : grad_bias + piece.begin);
+    if (!turned) return;
+    turn<T>(middle, piece.size, own.get(), piece.size, grad_w + piece.begin * middle, middle);
   });
 }
 
 #define MMCA_INSTANTIATE(T)                                                                      \
-  template void reduce_rows<T>(int64_t, int64_t, int64_t, const T*, const T*, const T*, T*);     \
+  template void reduce_rows<T>(int64_t, int64_t, int64_t, int64_t, int64_t, const T*, const T*,  \
+                               const T*, T*);                                                    \
   template void reduce_sigmoid_gradient<T>(int64_t, int64_t, int64_t, const T*, const T*,        \
                                            const T*, T*, T*);                                    \
-  template void expand_tile<T>(int64_t, int64_t, int64_t, int64_t, const T*, const T*, bool,     \
-                               const T*, bool, T*);                                              \
-  template void weight_gradient_tile<T>(int64_t, int64_t, int64_t, int64_t, const T*, const T*,  \
-                                        bool, T*, T*);
+  template void expand_columns<T>(int64_t, int64_t, int64_t, int64_t, int64_t, const T*,         \
+                                  const T*, bool, const T*, bool, T*);                           \
+  template void weight_gradient<T>(int64_t, int64_t, int64_t, int64_t, int64_t, const T*,        \
+                                   const T*, bool, T*, T*);
 MMCA_INSTANTIATE(float)
 MMCA_INSTANTIATE(double)
 

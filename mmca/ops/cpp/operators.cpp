@@ -197,9 +197,10 @@ std::vector<Tensor> forward_op(Tensor& x, bool clamp, Tensors parameters, Tensor
     using T = decltype(type);
     using A = Wide<T>;
     dual_pool<T>(s, data<T>(x), {clamp}, pools.along_height<A>(), pools.along_width<A>());
-    middle_forward<A>(sizes, pools.along_height<A>(), parameters_of<A>(dense_parameters),
-                      statistics_of<A>(running, batch, momentum, epsilon), gates.along_height<A>(),
-                      data<A>(features), data<A>(mean), data<A>(over_deviation));
+    middle_forward<A>(sizes, data<A>(pools.tensor), parameters_of<A>(dense_parameters),
+                      statistics_of<A>(running, batch, momentum, epsilon),
+                      data<A>(gates.tensor), data<A>(features), data<A>(mean),
+                      data<A>(over_deviation));
     gate<T>(s, data<T>(x), gates.along_height<A>(), gates.along_width<A>(), data<T>(gated));
   });
   return {project(gated, projection), pools.tensor, gates.tensor, features, mean, over_deviation};
@@ -250,7 +251,8 @@ std::vector<Tensor> backward_op(const Tensor& g, const Tensor& x, bool clamp,
   with_type(x, [&](auto type) {
     using T = decltype(type);
     using A = Wide<T>;
-    gate_gradients<T>(s, data<T>(grad_map), data<T>(x), gates.along_height<A>(), gates.along_width<A>(),
+    const A *gate_h = gates.along_height<A>(), *gate_w = gates.along_width<A>();
+    gate_gradients<T>(s, data<T>(grad_map), data<T>(x), gate_h, gate_w,
                       grad_gates.along_height<A>(), grad_gates.along_width<A>(),
                       gated.defined() ? data<T>(gated) : nullptr);
     if (gated.defined()) {
@@ -263,12 +265,12 @@ std::vector<Tensor> backward_op(const Tensor& g, const Tensor& x, bool clamp,
     const Gradients<A> gradients{data<A>(out[1]), data<A>(out[2]), data<A>(out[3]),
                                  data<A>(out[4]), data<A>(out[5]), data<A>(out[6]),
                                  data<A>(out[7]), data<A>(out[8])};
-    middle_backward<A>(sizes, grad_gates.along_height<A>(), pools.along_height<A>(), gates.along_height<A>(),
-                       data<A>(features), data<A>(mean), data<A>(over_deviation), batch,
-                       parameters_of<A>(dense_parameters), grad_pools.along_height<A>(), gradients);
-    input_gradient<T>(s, data<T>(grad_map), gates.along_height<A>(), gates.along_width<A>(),
-                      grad_pools.along_height<A>(), grad_pools.along_width<A>(), clamp ? data<T>(x) : nullptr,
-                      data<T>(grad_x));
+    middle_backward<A>(sizes, data<A>(grad_gates.tensor), data<A>(pools.tensor),
+                       data<A>(gates.tensor), data<A>(features), data<A>(mean),
+                       data<A>(over_deviation), batch, parameters_of<A>(dense_parameters),
+                       data<A>(grad_pools.tensor), gradients);
+    input_gradient<T>(s, data<T>(grad_map), gate_h, gate_w, grad_pools.along_height<A>(),
+                      grad_pools.along_width<A>(), clamp ? data<T>(x) : nullptr, data<T>(grad_x));
   });
   return out;
 }
@@ -311,8 +313,8 @@ MMCA_LIBRARY(MMCA_NAMESPACE, m) {
         " Tensor grad_pool_w, Tensor(a!) out) -> ()");
   m.def("forward(Tensor(b!) x, bool clamp, Tensor[] parameters, Tensor(a!)[] running, bool batch,"
         " float momentum, float epsilon, Tensor[] projection) -> Tensor[]");
-  m.def("backward(Tensor g, Tensor x, bool clamp, Tensor pools, Tensor gates, Tensor features, Tensor mean,"
-        " Tensor over_deviation, Tensor[] parameters, bool batch, Tensor[] projection,"
+  m.def("backward(Tensor g, Tensor x, bool clamp, Tensor pools, Tensor gates, Tensor features,"
+        " Tensor mean, Tensor over_deviation, Tensor[] parameters, bool batch, Tensor[] projection,"
         " bool projection_wanted) -> Tensor[]");
   m.def("block(Tensor(a!) x, Tensor[] norm, float norm_epsilon, bool clamp, Tensor[] parameters,"
         " Tensor[] running, float epsilon, Tensor(b!) out) -> ()");

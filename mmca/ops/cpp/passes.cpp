@@ -10,20 +10,11 @@
 namespace mmca {
 namespace {
 
-// Calls f(offset of a pixel, of its profiles along the height and along the width) for all pixels
-// of a channels_last map.
+// Calls f(first row, last row) of a channels_last map.
 template <typename F>
-void parallel_pixels(const Shape& s, const F& f) {
-  const int64_t size = s.width * s.channels;
-  const int64_t grain = std::max<int64_t>(1, 8192 / std::max<int64_t>(1, size));
-  at::parallel_for(0, s.images * s.height, grain, [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
-      const int64_t image = row / s.height * size;
-      for (int64_t at = 0; at < size; at += s.channels) {
-        f(row * size + at, row * s.channels, image + at);
-      }
-    }
-  });
+void parallel_rows(const Shape& s, const F& f) {
+  const int64_t grain = std::max<int64_t>(1, 8192 / std::max<int64_t>(1, s.width * s.channels));
+  at::parallel_for(0, s.images * s.height, grain, f);
 }
 
 }  // namespace
@@ -47,14 +38,8 @@ template <typename T>
 void gate(const Shape& s, const T* x, const Wide<T>* gate_h, const Wide<T>* gate_w, T* out) {
   using A = Wide<T>;
   if (s.channels_last) {
-    return parallel_pixels(s, [&](int64_t at, int64_t at_h, int64_t at_w) {
-      const T* in = x + at;
-      T* to = out + at;
-      const A *by_h = gate_h + at_h, *by_w = gate_w + at_w;
-#pragma omp simd
-      for (int64_t c = 0; c < s.channels; ++c) {
-        to[c] = static_cast<T>(static_cast<A>(in[c]) * by_w[c] * by_h[c]);
-      }
+    return parallel_rows(s, [&](int64_t first, int64_t last) {
+      gate_rows(s, first, last, x, gate_h, gate_w, out);
     });
   }
   parallel_planes<A>(s, [&](const auto& piece, Plane plane, int64_t, int64_t at, int64_t at_h,
@@ -90,18 +75,20 @@ void input_gradient(const Shape& s, const T* g, const Wide<T>* gate_h, const Wid
     constexpr bool clamp = decltype(is_clamped)::value;
     if (s.channels_last) {
       const A over_w = A(1) / s.width, over_h = A(1) / s.height;
-      return parallel_pixels(s, [&](int64_t at, int64_t at_h, int64_t at_w) {
+      const auto pixel = [=, channels = s.channels](int64_t at, int64_t at_h, int64_t at_w) {
         const T *in = g + at, *x = clamp ? clamped + at : in;
         T* to = out + at;
         const A *by_h = gate_h + at_h, *by_w = gate_w + at_w;
         const A *add_h = grad_pool_h + at_h, *add_w = grad_pool_w + at_w;
 #pragma omp simd
-        for (int64_t c = 0; c < s.channels; ++c) {
+        for (int64_t c = 0; c < channels; ++c) {
           const A added = add_h[c] * over_w + add_w[c] * over_h;
           const A gradient = static_cast<A>(in[c]) * by_w[c] * by_h[c] + added;
           to[c] = static_cast<T>(leave<clamp>(gradient, static_cast<A>(x[c])));
         }
-      });
+      };
+      return parallel_rows(
+          s, [&](int64_t first, int64_t last) { over_pixels(s, first, last, pixel); });
     }
     parallel_planes<A>(s, [&](const auto& piece, Plane plane, int64_t, int64_t at, int64_t at_h,
                               int64_t at_w) {

@@ -9,12 +9,28 @@
 
 namespace mmca {
 
+// Into how many blocks an image's rows are divided; only the shape decides.
+inline int64_t row_blocks(int64_t height) { return height < 7 ? 1 : (height < 28 ? 2 : 4); }
+
+// to = scale * the sum of the blocks' sums, at most 4, of the numbers from `first` to `last`.
+template <typename A>
+void add_blocks(int64_t blocks, int64_t profile, int64_t first, int64_t last, A scale,
+                const A* from, A* __restrict to) {
+#pragma omp simd
+  for (int64_t i = first; i < last; ++i) {
+    A total = from[i];
+    if (blocks > 1) total += from[profile + i];
+    if (blocks > 2) total += from[2 * profile + i];
+    if (blocks > 3) total += from[3 * profile + i];
+    to[i] = total * scale;
+  }
+}
+
 // Calls f(first row, last row, image, where the sums over these rows go) in parallel, and then
-// makes of these sums, (W, C) each, those over the image, scaled. Only the shape decides how many
-// rows go together.
+// makes of these sums, (W, C) each, those over the image, scaled.
 template <typename A, typename F>
 void parallel_row_blocks(const Shape& s, A scale, A* sums, const F& f) {
-  const int64_t blocks = s.images >= 8 || s.height < 7 ? 1 : (s.height < 28 ? 2 : 4);
+  const int64_t blocks = s.images >= 8 ? 1 : row_blocks(s.height);
   const int64_t rows = (s.height + blocks - 1) / blocks, profile = s.width * s.channels;
   std::unique_ptr<A[]> partial(blocks == 1 ? nullptr : new A[s.images * blocks * profile]);
   at::parallel_for(0, s.images * blocks, 1, [&](int64_t begin, int64_t end) {
@@ -32,14 +48,8 @@ void parallel_row_blocks(const Shape& s, A scale, A* sums, const F& f) {
     for (int64_t n = begin / profile; n * profile < end; ++n) {
       const int64_t first = std::max<int64_t>(0, begin - n * profile);
       const int64_t last = std::min(profile, end - n * profile);
-      const A* from = partial.get() + n * blocks * profile;
-      A* __restrict to = sums + n * profile;
-#pragma omp simd
-      for (int64_t i = first; i < last; ++i) {
-        A total = from[i] + from[profile + i];
-        if (blocks == 4) total = total + from[2 * profile + i] + from[3 * profile + i];
-        to[i] = total * scale;
-      }
+      add_blocks(blocks, profile, first, last, scale, partial.get() + n * blocks * profile,
+                 sums + n * profile);
     }
   });
 }
@@ -83,21 +93,56 @@ void pool_pixels(P piece, int64_t width, int64_t channels, T* x, Entry<Wide<T>> 
   for (int k = 0; k < P::kCount; ++k) piece.store_to(to + piece.begin, k, row[k] * over_w);
 }
 
+// The same of several rows: those of the map from `first` to `last`, of whatever image.
+template <typename T>
+void pool_rows(const Shape& s, int64_t first, int64_t last, T* x, const Entry<Wide<T>>& entry,
+               Wide<T>* pool_h, Wide<T>* sums) {
+  with_kind(entry, [&](auto kind) {
+    over_rows(first, last, [&](auto is_first, int64_t row) {
+      over_blocks<Wide<T>>(s.channels, [&](const auto& piece) {
+        pool_pixels<decltype(is_first)::value, decltype(kind)::value>(
+            piece, s.width, s.channels, x + row * s.width * s.channels, entry,
+            pool_h + row * s.channels, sums);
+      });
+    });
+  });
+}
+
 template <typename T>
 void dual_pool_of_pixels(const Shape& s, T* x, const Entry<Wide<T>>& entry, Wide<T>* pool_h,
                          Wide<T>* pool_w) {
   using A = Wide<T>;
   const A over_h = A(1) / s.height;
-  with_kind(entry, [&](auto kind) {
-    parallel_row_blocks<A>(s, over_h, pool_w, [&](int64_t begin, int64_t end, int64_t n, A* sums) {
-      over_rows(n * s.height + begin, n * s.height + end, [&](auto is_first, int64_t row) {
-        over_blocks<A>(s.channels, [&](const auto& piece) {
-          pool_pixels<decltype(is_first)::value, decltype(kind)::value>(
-              piece, s.width, s.channels, x + row * s.width * s.channels, entry,
-              pool_h + row * s.channels, sums);
-        });
-      });
-    });
+  parallel_row_blocks<A>(s, over_h, pool_w, [&](int64_t first, int64_t last, int64_t n, A* sums) {
+    pool_rows(s, n * s.height + first, n * s.height + last, x, entry, pool_h, sums);
+  });
+}
+
+// Calls f(offset of a pixel, of its profiles along the height and along the width) for the pixels
+// of these rows of the map.
+template <typename F>
+void over_pixels(const Shape& s, int64_t first, int64_t last, const F& f) {
+  const int64_t size = s.width * s.channels;
+  for (int64_t row = first; row < last; ++row) {
+    const int64_t image = row / s.height * size;
+    for (int64_t at = 0; at < size; at += s.channels) {
+      f(row * size + at, row * s.channels, image + at);
+    }
+  }
+}
+
+template <typename T>
+void gate_rows(const Shape& s, int64_t first, int64_t last, const T* x, const Wide<T>* gate_h,
+               const Wide<T>* gate_w, T* out) {
+  using A = Wide<T>;
+  over_pixels(s, first, last, [=, channels = s.channels](int64_t at, int64_t at_h, int64_t at_w) {
+    const T* in = x + at;
+    T* to = out + at;
+    const A *by_h = gate_h + at_h, *by_w = gate_w + at_w;
+#pragma omp simd
+    for (int64_t c = 0; c < channels; ++c) {
+      to[c] = static_cast<T>(static_cast<A>(in[c]) * by_w[c] * by_h[c]);
+    }
   });
 }
 

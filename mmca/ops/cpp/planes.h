@@ -120,7 +120,8 @@ void input_gradient_of_piece(P piece, Plane plane, const T* g, const Wide<T>* ga
   }
 }
 
-// Calls f(piece, plane's sizes, channel, offset of the plane, of its profiles along height and width).
+// Calls f(piece, plane's sizes, channel, offset of the plane, of its profiles along the height and
+// along the width).
 template <typename A, typename F>
 void parallel_planes(const Shape& s, const F& f) {
   const Plane sizes{s.height, s.width, s.channels};

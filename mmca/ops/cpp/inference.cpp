@@ -1,0 +1,181 @@
+// The whole block in inference. A single image's threads share few numbers: what one thread has
+// written is slow to read for another, and each start of threads takes as long as a small pass.
+#include "middle.h"
+#include "norm.h"
+#include "pixels.h"
+#include "planes.h"
+
+#include <ATen/Parallel.h>
+#include <omp.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace mmca {
+namespace {
+
+// Calls f(first block, last block, barrier) in each of several threads, for some of the blocks.
+template <typename F>
+void in_team(int64_t blocks, const F& f) {
+  const int64_t threads =
+      at::in_parallel_region() ? 1 : std::min<int64_t>(at::get_num_threads(), blocks);
+  if (threads == 1) return f(int64_t(0), blocks, [] {});
+#pragma omp parallel num_threads(threads)
+  {
+    const int64_t id = omp_get_thread_num(), count = omp_get_num_threads();
+    f(blocks * id / count, blocks * (id + 1) / count, [] {
+#pragma omp barrier
+    });
+  }
+}
+
+template <typename T>
+struct Attention {
+  Shape image;  // one
+  int64_t middle;
+  Entry<T> entry;
+  const Affine<T>& norm;
+  Parameters<T> p;
+  bool turned;  // conv_h's and conv_w's weights are as they lie in their layers, (C, middle)
+};
+
+// By channels: only the sums of conv1 pass from one thread to another.
+template <typename M, typename T = Wide<M>>
+void run_nchw(const Attention<T>& b, M* x, M* out) {
+  const Shape& s = b.image;
+  const int64_t rows = s.height + s.width, features = rows * b.middle;
+  const int64_t units = (s.channels + 15) / 16, blocks = std::min<int64_t>(4, units);
+  const Plane plane{s.height, s.width, s.channels};
+  Buffer<T> pools(rows * s.channels), gates(rows * s.channels), partial(blocks * features);
+  T* const pool_w = pools + s.height * s.channels;
+  T* const gate_w = gates + s.height * s.channels;
+  const auto first_of = [&](int64_t block) {
+    return std::min(block * units / blocks * 16, s.channels);
+  };
+  in_team(blocks, [&](int64_t first, int64_t last, const auto& barrier) {
+    for (int64_t block = first; block < last; ++block) {
+      const int64_t begin = first_of(block), end = first_of(block + 1);
+      with_kind(b.entry, [&](auto kind) {
+        constexpr bool affine = kind == EntryKind::affine;
+        over_pieces<T>(0, s.width, [&](const auto& part) {
+          const SummedPiece piece(part);
+          for (int64_t c = begin; c < end; ++c) {
+            pool_piece<kind>(piece, plane, x + c * s.height * s.width,
+                             affine ? b.entry.scale[c] : T(1), affine ? b.entry.shift[c] : T(0),
+                             pools + c, pool_w + c);
+          }
+        });
+      });
+      reduce_rows<T>(rows, s.channels, b.middle, begin, end - begin, pools, b.p.conv1_weight,
+                     block == 0 ? b.p.conv1_bias : nullptr, partial + block * features);
+    }
+    barrier();
+    Buffer<T> y(features);
+    add_blocks<T>(blocks, features, 0, features, T(1), partial, y);
+    normalise<T>(rows, b.middle, y, b.norm.scale, b.norm.shift, y);
+    const int64_t begin = first_of(first), size = first_of(last) - begin;
+    expand_columns<T>(s.height, s.channels, b.middle, begin, size, y, b.p.conv_h_weight, b.turned,
+                      b.p.conv_h_bias, true, gates);
+    expand_columns<T>(s.width, s.channels, b.middle, begin, size, y + s.height * b.middle,
+                      b.p.conv_w_weight, b.turned, b.p.conv_w_bias, true, gate_w);
+    over_pieces<T>(0, s.width, [&](const auto& piece) {
+      for (int64_t c = begin; c < begin + size; ++c) {
+        const int64_t at = c * s.height * s.width;
+        gate_piece(piece, plane, x + at, gates + c, gate_w + c, out + at);
+      }
+    });
+  });
+}
+
+// By rows: sums over the height and the gates along the width pass from one thread to another.
+template <typename M, typename T = Wide<M>>
+void run_channels_last(const Attention<T>& b, M* x, M* out) {
+  const Shape& s = b.image;
+  const int64_t blocks = row_blocks(s.height), profile = s.width * s.channels;
+  Buffer<T> pools((s.height + s.width) * s.channels), gates((s.height + s.width) * s.channels);
+  Buffer<T> features((s.height + s.width) * b.middle), partial(blocks * profile);
+  const int64_t block_rows = (s.height + blocks - 1) / blocks;
+
+  // Gates of some rows of both profiles, which lie one after the other.
+  const auto gates_of = [&](int64_t row, int64_t rows, const T* weight, const T* bias) {
+    const int64_t at = row * s.channels;
+    T* const y = features + row * b.middle;
+    reduce_rows<T>(rows, s.channels, b.middle, 0, s.channels, pools + at, b.p.conv1_weight,
+                   b.p.conv1_bias, y);
+    normalise<T>(rows, b.middle, y, b.norm.scale, b.norm.shift, y);
+    expand_columns<T>(rows, s.channels, b.middle, 0, s.channels, y, weight, b.turned, bias,
+                      true, gates + at);
+  };
+  in_team(blocks, [&](int64_t first, int64_t last, const auto& barrier) {
+    for (int64_t block = first; block < last; ++block) {
+      pool_rows(s, block * block_rows, std::min((block + 1) * block_rows, s.height), x, b.entry,
+                pools, partial + block * profile);
+    }
+    barrier();
+    const int64_t h = first * block_rows, h_end = std::min(last * block_rows, s.height);
+    const int64_t w = s.width * first / blocks, w_end = s.width * last / blocks;
+    add_blocks<T>(blocks, profile, w * s.channels, w_end * s.channels, T(1) / s.height, partial,
+                  pools + s.height * s.channels);
+    gates_of(h, h_end - h, b.p.conv_h_weight, b.p.conv_h_bias);
+    gates_of(s.height + w, w_end - w, b.p.conv_w_weight, b.p.conv_w_bias);
+    barrier();
+    gate_rows<M>(s, h, h_end, x, gates, gates + s.height * s.channels, out);
+  });
+}
+
+}  // namespace
+
+template <typename M>
+void block_inference(const Shape& s, int64_t middle, M* x, const Norm<Wide<M>>* before, bool clamp,
+                     const Parameters<Wide<M>>& p, const Statistics<Wide<M>>& statistics, M* out) {
+  using T = Wide<M>;
+  Buffer<T> scale(before == nullptr ? 0 : s.channels), shift(before == nullptr ? 0 : s.channels);
+  Entry<T> entry{clamp, nullptr, nullptr};
+  if (before != nullptr) {
+    const Norm<T> norm = *before;
+    T *to_scale = scale, *to_shift = shift;
+#pragma omp simd
+    for (int64_t c = 0; c < s.channels; ++c) {
+      to_scale[c] = norm.weight[c] / std::sqrt(norm.variance[c] + norm.epsilon);
+      to_shift[c] = norm.bias[c] - norm.mean[c] * to_scale[c];
+    }
+    entry = {clamp, scale, shift};
+  }
+  Buffer<T> mean(middle), over_deviation(middle);
+  fixed_statistics<T>(middle, statistics, mean, over_deviation);
+  const Affine<T> norm(middle, mean, over_deviation, p);
+  const Shape image{1, s.channels, s.height, s.width, s.channels_last};
+  Attention<T> block{image, middle, entry, norm, p, s.images == 1};
+  // For several images the weights are turned once.
+  const int64_t weights = block.turned ? 0 : middle * s.channels;
+  Buffer<T> conv_h(weights), conv_w(weights);
+  if (!block.turned) {
+    turn<T>(s.channels, middle, p.conv_h_weight, middle, conv_h, s.channels);
+    turn<T>(s.channels, middle, p.conv_w_weight, middle, conv_w, s.channels);
+    block.p.conv_h_weight = conv_h;
+    block.p.conv_w_weight = conv_w;
+  }
+  const auto run = [&](int64_t begin, int64_t end) {
+    for (int64_t n = begin; n < end; ++n) {
+      const int64_t at = n * s.height * s.width * s.channels;
+      s.channels_last ? run_channels_last<M>(block, x + at, out + at)
+                      : run_nchw<M>(block, x + at, out + at);
+    }
+  };
+  // One image for each thread, or all threads on each image if that would leave some idle.
+  const int64_t threads = at::get_num_threads();
+  if (s.images % threads == 0 || s.images >= 4 * threads) {
+    at::parallel_for(0, s.images, 1, run);
+  } else {
+    run(0, s.images);
+  }
+}
+
+#define MMCA_INSTANTIATE(M)                                                                       \
+  template void block_inference<M>(const Shape&, int64_t, M*, const Norm<Wide<M>>*, bool,         \
+                                   const Parameters<Wide<M>>&, const Statistics<Wide<M>>&, M*);
+MMCA_INSTANTIATE(float)
+MMCA_INSTANTIATE(double)
+MMCA_INSTANTIATE(c10::BFloat16)
+
+}  // namespace mmca
