@@ -30,6 +30,12 @@ def make_block(channels, dtype=torch.float32, **options):
     return block
 
 
+def parameters_of(block):
+    """In the kernels' order."""
+    layers = block.conv1, block.bn1, block.conv_h, block.conv_w
+    return [p for layer in layers for p in layer.parameters()]
+
+
 def run(block, implementation, x, gradient):
     """Output, gradients of the input and the parameters, buffers after the step."""
     block = copy.deepcopy(block)
@@ -128,6 +134,8 @@ def test_bfloat16_maps(memory_format):
 def test_as_many_threads_as_one():
     torch.manual_seed(0)
     block = make_block(48)
+    norm = [*torch.randn(1, 48), *torch.rand(1, 48) + 0.5, *torch.randn(2, 48)]
+    parameters, norm_of_block = parameters_of(block), [torch.zeros(8), torch.ones(8)]
     threads = torch.get_num_threads()
     try:
         for shape in [(1, 48, 56, 56), (3, 48, 28, 28), (4, 48, 7, 7)]:
@@ -140,6 +148,9 @@ def test_as_many_threads_as_one():
                     results.append(run(block, 'cpp', x, gradient))
                     with torch.no_grad(), use_implementation('cpp'):
                         results[-1]['eval'] = copy.deepcopy(block).eval()(x)
+                        results[-1]['with batch norm and ReLU6'] = kernels_for(x).block(
+                            x.clone(), Entry(True, norm, 1e-5), parameters, norm_of_block, 1e-5
+                        )
                 for other in results[1:]:
                     for name, value in results[0].items():
                         assert torch.equal(other[name], value), (name, shape)
@@ -235,8 +246,7 @@ def test_the_portable_build_computes_the_same():
             torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
     block = make_block(40).eval()
     running = [block.bn1.running_mean, block.bn1.running_var]
-    layers = block.conv1, block.bn1, block.conv_h, block.conv_w
-    parameters = [p for layer in layers for p in layer.parameters()]
+    parameters = parameters_of(block)
     statistics = running, False, 0.0, block.bn1.eps
     norm = [*torch.randn(1, 40), *torch.rand(1, 40) + 0.5, *torch.randn(2, 40)]
     with torch.no_grad(), use_implementation('plain'):

@@ -23,6 +23,7 @@ from torch.autograd import forward_ad
 
 from mmca.ops import build
 from mmca.ops.kernels import CppKernels, TritonKernels, built
+from mmca.ops.trial import try_out
 
 CHOICES = ('auto', 'plain', 'cpp', 'triton')
 _OF_DEVICE = {'cpu': 'cpp', 'cuda': 'triton'}
@@ -107,7 +108,7 @@ def _kernels(name: str) -> CppKernels | TritonKernels | str:
         try:
             kernels = CppKernels() if name == 'cpp' else TritonKernels()
             with torch.no_grad(), torch.autocast(kernels.device, enabled=False):
-                _try_out(kernels)
+                try_out(kernels)
             _loaded[name] = kernels
         except Exception as error:  # whatever it is: attention works without
             lines = str(error).splitlines() or [type(error).__name__]
@@ -118,19 +119,3 @@ def _kernels(name: str) -> CppKernels | TritonKernels | str:
                 logging.WARNING,
             )
     return _loaded[name]
-
-
-def _try_out(kernels: CppKernels | TritonKernels) -> None:
-    """Compare each kernel with the plain expression, on a small map."""
-    values = torch.linspace(-1, 1, 5 * 6 * 7, device=kernels.device)
-    x, g = values.view(1, 5, 6, 7), values.flip(0).view(1, 5, 6, 7)
-    by_h, by_w = x.mean(3, keepdim=True), x.mean(2, keepdim=True)
-    gates = by_h.squeeze(3), by_w.squeeze(2)
-    pairs = [
-        *zip(kernels.dual_pool(x), gates),
-        (kernels.gate(x, *gates), x * by_w * by_h),
-        *zip(kernels.gate_gradients(g, x, *gates), ((g * x * by_w).sum(3), (g * x * by_h).sum(2))),
-        (kernels.input_gradient(g, *gates, *gates), g * by_w * by_h + by_h / 7 + by_w / 6),
-    ]
-    if not all(torch.allclose(one, other, rtol=1e-4, atol=1e-5) for one, other in pairs):
-        raise RuntimeError('they compute wrong numbers')

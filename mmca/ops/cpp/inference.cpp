@@ -29,6 +29,33 @@ void in_team(int64_t blocks, const F& f) {
   }
 }
 
+// What memory is for: each use has its own.
+enum class Use { scales, shared, own };
+
+// Memory that a thread keeps, and its cache, from one block to the next. What one thread writes and
+// another reads lies apart from what a thread has for its own.
+template <typename T, Use use>
+class Scratch {
+ public:
+  explicit Scratch(int64_t size) {
+    thread_local Buffer<T> memory(0);
+    thread_local int64_t available = 0;
+    if (available < size) {
+      memory = Buffer<T>(size);
+      available = size;
+    }
+    next_ = memory;
+  }
+  T* take(int64_t size) {
+    T* const taken = next_;
+    next_ += size;
+    return taken;
+  }
+
+ private:
+  T* next_;
+};
+
 template <typename T>
 struct Attention {
   Shape image;  // one
@@ -46,13 +73,17 @@ void run_nchw(const Attention<T>& b, M* x, M* out) {
   const int64_t rows = s.height + s.width, features = rows * b.middle;
   const int64_t units = (s.channels + 15) / 16, blocks = std::min<int64_t>(4, units);
   const Plane plane{s.height, s.width, s.channels};
-  Buffer<T> pools(rows * s.channels), gates(rows * s.channels), partial(blocks * features);
-  T* const pool_w = pools + s.height * s.channels;
-  T* const gate_w = gates + s.height * s.channels;
+  T* const partial = Scratch<T, Use::shared>(blocks * features).take(blocks * features);
   const auto first_of = [&](int64_t block) {
     return std::min(block * units / blocks * 16, s.channels);
   };
   in_team(blocks, [&](int64_t first, int64_t last, const auto& barrier) {
+    Scratch<T, Use::own> own(2 * rows * s.channels + features);
+    T* const pools = own.take(rows * s.channels);
+    T* const gates = own.take(rows * s.channels);
+    T* const y = own.take(features);
+    T* const pool_w = pools + s.height * s.channels;
+    T* const gate_w = gates + s.height * s.channels;
     for (int64_t block = first; block < last; ++block) {
       const int64_t begin = first_of(block), end = first_of(block + 1);
       with_kind(b.entry, [&](auto kind) {
@@ -70,7 +101,6 @@ void run_nchw(const Attention<T>& b, M* x, M* out) {
                      block == 0 ? b.p.conv1_bias : nullptr, partial + block * features);
     }
     barrier();
-    Buffer<T> y(features);
     add_blocks<T>(blocks, features, 0, features, T(1), partial, y);
     normalise<T>(rows, b.middle, y, b.norm.scale, b.norm.shift, y);
     const int64_t begin = first_of(first), size = first_of(last) - begin;
@@ -92,34 +122,36 @@ template <typename M, typename T = Wide<M>>
 void run_channels_last(const Attention<T>& b, M* x, M* out) {
   const Shape& s = b.image;
   const int64_t blocks = row_blocks(s.height), profile = s.width * s.channels;
-  Buffer<T> pools((s.height + s.width) * s.channels), gates((s.height + s.width) * s.channels);
-  Buffer<T> features((s.height + s.width) * b.middle), partial(blocks * profile);
   const int64_t block_rows = (s.height + blocks - 1) / blocks;
-
-  // Gates of some rows of both profiles, which lie one after the other.
-  const auto gates_of = [&](int64_t row, int64_t rows, const T* weight, const T* bias) {
-    const int64_t at = row * s.channels;
-    T* const y = features + row * b.middle;
-    reduce_rows<T>(rows, s.channels, b.middle, 0, s.channels, pools + at, b.p.conv1_weight,
-                   b.p.conv1_bias, y);
-    normalise<T>(rows, b.middle, y, b.norm.scale, b.norm.shift, y);
-    expand_columns<T>(rows, s.channels, b.middle, 0, s.channels, y, weight, b.turned, bias,
-                      true, gates + at);
-  };
+  Scratch<T, Use::shared> shared((blocks + 1) * profile);
+  T* const partial = shared.take(blocks * profile);
+  T* const gate_w = shared.take(profile);
   in_team(blocks, [&](int64_t first, int64_t last, const auto& barrier) {
+    const int64_t h = first * block_rows, h_count = std::min(last * block_rows, s.height) - h;
+    const int64_t w = s.width * first / blocks, w_count = s.width * last / blocks - w;
+    const int64_t rows = h_count + w_count;
+    Scratch<T, Use::own> own(rows * (s.channels + b.middle) + h_count * s.channels);
+    T* const pools = own.take(rows * s.channels);
+    T* const y = own.take(rows * b.middle);
+    T* const gate_h = own.take(h_count * s.channels);
     for (int64_t block = first; block < last; ++block) {
-      pool_rows(s, block * block_rows, std::min((block + 1) * block_rows, s.height), x, b.entry,
-                pools, partial + block * profile);
+      const int64_t row = block * block_rows;
+      pool_rows(s, row, std::min(row + block_rows, s.height), x, b.entry,
+                pools - h * s.channels, partial + block * profile);
     }
     barrier();
-    const int64_t h = first * block_rows, h_end = std::min(last * block_rows, s.height);
-    const int64_t w = s.width * first / blocks, w_end = s.width * last / blocks;
-    add_blocks<T>(blocks, profile, w * s.channels, w_end * s.channels, T(1) / s.height, partial,
-                  pools + s.height * s.channels);
-    gates_of(h, h_end - h, b.p.conv_h_weight, b.p.conv_h_bias);
-    gates_of(s.height + w, w_end - w, b.p.conv_w_weight, b.p.conv_w_bias);
+    T* const pool_w = pools + h_count * s.channels;
+    add_blocks<T>(blocks, profile, w * s.channels, (w + w_count) * s.channels, T(1) / s.height,
+                  partial, pool_w - w * s.channels);
+    reduce_rows<T>(rows, s.channels, b.middle, 0, s.channels, pools, b.p.conv1_weight,
+                   b.p.conv1_bias, y);
+    normalise<T>(rows, b.middle, y, b.norm.scale, b.norm.shift, y);
+    expand_columns<T>(h_count, s.channels, b.middle, 0, s.channels, y, b.p.conv_h_weight, b.turned,
+                      b.p.conv_h_bias, true, gate_h);
+    expand_columns<T>(w_count, s.channels, b.middle, 0, s.channels, y + h_count * b.middle,
+                      b.p.conv_w_weight, b.turned, b.p.conv_w_bias, true, gate_w + w * s.channels);
     barrier();
-    gate_rows<M>(s, h, h_end, x, gates, gates + s.height * s.channels, out);
+    gate_rows<M>(s, h, h + h_count, x, gate_h - h * s.channels, gate_w, out);
   });
 }
 
@@ -129,17 +161,17 @@ template <typename M>
 void block_inference(const Shape& s, int64_t middle, M* x, const Norm<Wide<M>>* before, bool clamp,
                      const Parameters<Wide<M>>& p, const Statistics<Wide<M>>& statistics, M* out) {
   using T = Wide<M>;
-  Buffer<T> scale(before == nullptr ? 0 : s.channels), shift(before == nullptr ? 0 : s.channels);
   Entry<T> entry{clamp, nullptr, nullptr};
   if (before != nullptr) {
     const Norm<T> norm = *before;
-    T *to_scale = scale, *to_shift = shift;
+    Scratch<T, Use::scales> scratch(2 * s.channels);
+    T *to_scale = scratch.take(s.channels), *to_shift = scratch.take(s.channels);
 #pragma omp simd
     for (int64_t c = 0; c < s.channels; ++c) {
       to_scale[c] = norm.weight[c] / std::sqrt(norm.variance[c] + norm.epsilon);
       to_shift[c] = norm.bias[c] - norm.mean[c] * to_scale[c];
     }
-    entry = {clamp, scale, shift};
+    entry = {clamp, to_scale, to_shift};
   }
   Buffer<T> mean(middle), over_deviation(middle);
   fixed_statistics<T>(middle, statistics, mean, over_deviation);
