@@ -7,6 +7,7 @@ import sys
 
 import pytest
 import torch
+from conftest import run_tool
 from mmcv.cnn import ConvModule
 from torch import nn
 from torch.autograd.graph import saved_tensors_hooks
@@ -15,6 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from mmca.models import CoordinateAttention, MobileNetV2, MobileNeXt
 from mmca.ops.build import BuildError
 from mmca.ops.implementation import kernels_for, use_implementation
+from mmca.pictures import read_scalars
 
 CA = dict(type='mmca.CoordinateAttention', reduction=32)
 
@@ -92,6 +94,21 @@ def test_networks_learn_the_same(backbone, options, with_cp):
     assert list(states[1]) == list(states[0])
     for name, value in states[0].items():
         torch.testing.assert_close(states[1][name], value, rtol=1e-6, atol=1e-8)
+
+
+def test_training_on_sample_data_has_the_same_loss_curve(tiny_config, tmp_path, monkeypatch):
+    curves = []
+    for implementation in ('plain', 'cpp'):
+        monkeypatch.setenv('MMCA_ATTENTION', implementation)
+        work_dir = tmp_path / implementation
+        options = '--work-dir', work_dir, '--cfg-options', 'default_hooks.logger.interval=1'
+        outcome = run_tool('train', tiny_config, *options)
+        assert outcome.code == 0, outcome.output
+        curves.append([s['loss'] for s in read_scalars(work_dir) if 'loss' in s])
+    plain, found = curves
+    assert len(plain) == 12 and plain[-1] < 0.9 * plain[0]
+    assert found == pytest.approx(plain, rel=1e-3)
+    assert found != plain  # they are two implementations
 
 
 class Projected(nn.Module):
