@@ -1,14 +1,18 @@
 """The fast implementation in whole networks: memory, autograd's features, and what watches it."""
 
 import copy
+import inspect
+import io
 import os
 import subprocess
 import sys
 
+import onnx
 import pytest
 import torch
 from conftest import run_tool
 from mmcv.cnn import ConvModule
+from onnx.reference import ReferenceEvaluator
 from torch import nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
@@ -286,6 +290,24 @@ def test_tools_see_the_plain_expression(fast):
     torch.testing.assert_close(out, block(x))
     batched = torch.func.vmap(lambda x: block(x))(x.expand(3, 1, 32, 8, 6))
     torch.testing.assert_close(batched[2], block(x))
+
+
+def test_onnx_export_is_the_plain_expression(fast):
+    torch.manual_seed(0)
+    network = MobileNeXt(attention=CA, widen_factor=0.25).eval()
+    network(torch.randn(2, 3, 64, 64))
+    x, file = torch.randn(2, 3, 64, 64), io.BytesIO()
+    # torch 2.1 has this exporter only, without the option.
+    options = (
+        dict(dynamo=False) if 'dynamo' in inspect.signature(torch.onnx.export).parameters else {}
+    )
+    torch.onnx.export(network, (x,), file, **options)
+    exported = onnx.load_from_string(file.getvalue())
+    onnx.checker.check_model(exported)
+    assert {node.domain for node in exported.graph.node} == {''}
+    found = ReferenceEvaluator(exported).run(None, {exported.graph.input[0].name: x.numpy()})
+    with torch.no_grad():
+        torch.testing.assert_close(torch.tensor(found[0]), network(x)[0], rtol=1e-4, atol=1e-4)
 
 
 FALLBACK = """
