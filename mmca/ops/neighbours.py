@@ -11,7 +11,6 @@ from mmcv.cnn import ConvModule
 from torch import Tensor, nn
 from torch.nn.modules import module as nn_module
 
-_HOOKS = ('_forward_hooks', '_forward_pre_hooks', '_backward_hooks', '_backward_pre_hooks')
 _ORDER = ('conv', 'norm', 'act')
 
 
@@ -35,8 +34,15 @@ NOTHING = Entry()
 
 def is_hooked(module: nn.Module) -> bool:
     """Whether something of the user's sees what goes into the module or comes out of it."""
-    attributes = module.__dict__
-    return 'forward' in attributes or any(attributes.get(name) for name in _HOOKS)
+    # Attributes of a module that are read as such take several times as long.
+    own = module.__dict__
+    return bool(
+        own['_forward_hooks']
+        or own['_forward_pre_hooks']
+        or own['_backward_hooks']
+        or own['_backward_pre_hooks']
+        or 'forward' in own
+    )
 
 
 def are_all_hooked() -> bool:
@@ -75,6 +81,7 @@ def fixed_norm(layer: ConvModule, dtype: torch.dtype) -> Entry | None:
     if (
         type(norm) is not nn.BatchNorm2d
         or norm.training
+        or layer.with_explicit_padding
         or getattr(layer, 'efficient_conv_bn_eval_forward', None) is not None
         or any(tensor is None or tensor.dtype is not dtype for tensor in tensors)
     ):
