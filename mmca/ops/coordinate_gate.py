@@ -301,10 +301,7 @@ def attention_between(
         entry = Entry(clamp=True)
         if not training and _is_fixed(attention._modules['bn1']):
             entry = fixed_norm(before, _WIDE[x.dtype]) or entry
-    if entry.norm:
-        x = before._modules['conv'](x)
-    else:
-        x = before(x, activate=not entry.clamp)
+    x = before._modules['conv'](x) if entry.norm else before(x, activate=not entry.clamp)
     if x.dtype not in kernels.dtypes:  # autocast's choice for the convolution
         x = before.norm(x) if entry.norm else x
         return after(attention(before.activate(x) if entry.clamp else x))
