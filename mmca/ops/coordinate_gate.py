@@ -305,6 +305,9 @@ def attention_between(
     if x.dtype not in kernels.dtypes:  # autocast's choice for the convolution
         x = before.norm(x) if entry.norm else x
         return after(attention(before.activate(x) if entry.clamp else x))
-    if training and is_plain_projection(after):
-        return after.norm(_attend(attention, x, kernels, parameters, entry, after.conv))
-    return after(_attend(attention, x, kernels, parameters, entry))
+    if not is_plain_projection(after):
+        return after(_attend(attention, x, kernels, parameters, entry))
+    conv, norm = after._modules['conv'], after._modules[after.norm_name]
+    if training:
+        return norm(_attend(attention, x, kernels, parameters, entry, conv))
+    return norm(conv(_attend(attention, x, kernels, parameters, entry)))

@@ -136,6 +136,7 @@ constexpr int kParameters = 8;  // in the order of struct Parameters
 std::vector<Tensor> dense(const Tensors& parameters) {
   TORCH_CHECK(parameters.size() == kParameters, "mmca: expected ", kParameters, " parameters");
   std::vector<Tensor> out;
+  out.reserve(kParameters);
   for (const Tensor& parameter : parameters) out.push_back(parameter.contiguous());
   return out;
 }
