@@ -206,6 +206,17 @@ def test_hooks_of_the_layers_run():
     assert seen == [(2, 8, 11, 1)] * 2
 
 
+def test_layers_of_other_sizes_are_named():
+    block = make_block(16)
+    block.conv_h = nn.Conv2d(8, 16, 3, padding=1)
+    message = r'parameter 4 of the attention is \[16, 8, 3, 3\].*MMCA_ATTENTION=plain'
+    x = torch.randn(2, 16, 6, 5)
+    with use_implementation('cpp'), pytest.raises(RuntimeError, match=message):
+        block(x)
+    with use_implementation('plain'):
+        assert block(x).shape == x.shape
+
+
 def test_weights_loaded_in_eval_mode_count():
     torch.manual_seed(0)
     block, other = make_block(16).eval(), make_block(16).eval()

@@ -133,11 +133,18 @@ void input_gradient_op(const Tensor& g, const Tensor& gate_h, const Tensor& gate
 using Tensors = at::TensorList;
 constexpr int kParameters = 8;  // in the order of struct Parameters
 
-std::vector<Tensor> dense(const Tensors& parameters) {
+std::vector<Tensor> dense(const Tensors& parameters, int64_t channels) {
   TORCH_CHECK(parameters.size() == kParameters, "mmca: expected ", kParameters, " parameters");
+  const int64_t middle = parameters[0].size(0), weights = middle * channels;
+  const int64_t sizes[] = {weights, middle, middle, middle, weights, channels, weights, channels};
   std::vector<Tensor> out;
   out.reserve(kParameters);
-  for (const Tensor& parameter : parameters) out.push_back(parameter.contiguous());
+  for (int i = 0; i < kParameters; ++i) {
+    TORCH_CHECK(parameters[i].numel() == sizes[i], "mmca: parameter ", i, " of the attention is ",
+                parameters[i].sizes(), ", which does not fit ", channels, " channels and 1x1 "
+                "convolutions; for other layers set MMCA_ATTENTION=plain");
+    out.push_back(parameters[i].contiguous());
+  }
   return out;
 }
 
@@ -192,7 +199,7 @@ std::vector<Tensor> forward_op(Tensor& x, bool clamp, Tensors parameters, Tensor
   const auto options = pools.tensor.options();
   const Tensor features = at::empty({sizes.rows_h + sizes.rows_w, sizes.middle}, options);
   const Tensor mean = at::empty({sizes.middle}, options), over_deviation = at::empty_like(mean);
-  const std::vector<Tensor> dense_parameters = dense(parameters);
+  const std::vector<Tensor> dense_parameters = dense(parameters, s.channels);
   const Tensor gated = at::empty_like(x);
   with_type(x, [&](auto type) {
     using T = decltype(type);
@@ -248,7 +255,7 @@ std::vector<Tensor> backward_op(const Tensor& g, const Tensor& x, bool clamp,
   for (const Tensor& parameter : parameters) {
     out.push_back(at::empty_like(parameter, parameter.options(), kPlain));
   }
-  const std::vector<Tensor> dense_parameters = dense(parameters);
+  const std::vector<Tensor> dense_parameters = dense(parameters, s.channels);
   with_type(x, [&](auto type) {
     using T = decltype(type);
     using A = Wide<T>;
@@ -282,7 +289,10 @@ void block_op(Tensor& x, Tensors norm, double norm_epsilon, bool clamp, Tensors 
   const Shape s = shape_of(x);
   check_like(out, x);
   TORCH_CHECK(norm.empty() || (norm.size() == 4 && clamp), "mmca: a norm has 4 tensors");
-  const std::vector<Tensor> dense_parameters = dense(parameters);
+  for (const Tensor& tensor : norm) {
+    TORCH_CHECK(tensor.is_contiguous() && tensor.numel() == s.channels, "mmca: norm and map differ");
+  }
+  const std::vector<Tensor> dense_parameters = dense(parameters, s.channels);
   with_type(x, [&](auto type) {
     using T = decltype(type);
     using A = Wide<T>;
