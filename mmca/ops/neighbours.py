@@ -58,7 +58,8 @@ def are_all_hooked() -> bool:
 def ends_in_relu6(layer: nn.Module) -> bool:
     """Whether ``layer`` is a convolution with batch norm and a ReLU6 that kernels may do.
 
-    Batch norm's output is new, and its backward does not need it: it may be overwritten.
+    What a convolution or a batch norm returns is new, and the latter's backward does not need it:
+    it may be overwritten.
     """
     if type(layer) is not ConvModule or layer.order != _ORDER or not layer.with_activation:
         return False
@@ -67,6 +68,7 @@ def ends_in_relu6(layer: nn.Module) -> bool:
     return (
         type(layers['activate']) is nn.ReLU6
         and type(norm) in (nn.BatchNorm2d, nn.SyncBatchNorm)
+        and isinstance(layers['conv'], nn.Conv2d)
         and not any(map(is_hooked, (layer, layers['conv'], norm, layers['activate'])))
     )
 
