@@ -234,13 +234,13 @@ def _attend(
     learning = torch.is_grad_enabled() and (
         x.requires_grad or any(p.requires_grad for p in parameters or attention.parameters())
     )
-    weights = [] if projection is None else [projection.weight, projection.bias]
-    weights = [weight for weight in weights if weight is not None]
     if parameters is not None:
         x = _dense(x)
-        if not learning and _is_fixed(norm) and not weights:
+        if projection is None and not learning and _is_fixed(norm):
             running = [norm._buffers['running_mean'], norm._buffers['running_var']]
             return kernels.block(x, entry, parameters, running, norm.eps)
+        weights = [] if projection is None else [projection.weight, projection.bias]
+        weights = [weight for weight in weights if weight is not None]
         statistics = _statistics(norm)
         clamp, count = entry.clamp, len(weights)
         return _Block.apply(x, kernels, clamp, statistics, count, *parameters, *weights)
