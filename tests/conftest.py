@@ -6,6 +6,7 @@ import os
 import runpy
 import sys
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -173,3 +174,15 @@ def compiled_kernels() -> None:
         build('native')
     except BuildError as error:
         pytest.skip(f'the kernels cannot be compiled here: {error}')
+
+
+@pytest.fixture
+def fast(compiled_kernels) -> Iterator[None]:
+    """Coordinate attention through its C++ kernels."""
+    import torch
+
+    from mmca.ops.implementation import kernels_for, use_implementation
+
+    with use_implementation('cpp'):
+        assert kernels_for(torch.zeros(1, 1, 1, 1)) is not None
+        yield
