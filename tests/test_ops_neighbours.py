@@ -1,5 +1,7 @@
 """What the fast attention takes over from the layers around it: the same numbers, and hooks."""
 
+import copy
+
 import pytest
 import torch
 from mmcv.cnn import ConvModule
@@ -66,6 +68,48 @@ def test_inference_with_batch_norm_and_relu6(fast, memory_format, shape):
                 torch.testing.assert_close(module(x), expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    'norm', [nn.BatchNorm2d(6), nn.BatchNorm2d(6, affine=False), nn.GroupNorm(2, 6)]
+)
+@pytest.mark.parametrize('dtype', [torch.float32, torch.float64])
+def test_inference_with_norms_of_the_projection(fast, norm, dtype):
+    torch.manual_seed(0)
+    module = Projected()
+    module.conv = ConvModule(12, 6, 1, bias=True, norm_cfg=dict(type='BN'), act_cfg=None)
+    module.conv.bn = copy.deepcopy(norm)
+    x = torch.randn(3, 8, 6, 7, dtype=dtype)
+    module.to(dtype).train()(x)  # running statistics
+    module.eval()
+    with torch.no_grad():
+        with use_implementation('plain'):
+            expected = module(x)
+        torch.testing.assert_close(module(x), expected, rtol=1e-4, atol=1e-5)
+        # Nothing of the weights is kept from one call to the next.
+        for parameter in module.conv.parameters():
+            parameter.mul_(3)
+        with use_implementation('plain'):
+            changed = module(x)
+        assert not torch.allclose(changed, expected)
+        torch.testing.assert_close(module(x), changed, rtol=1e-4, atol=1e-5)
+
+
+def test_inference_with_autocast(fast):
+    torch.manual_seed(0)
+    module = Projected()
+    x = torch.randn(3, 8, 6, 7)
+    module(x)  # running statistics
+    module.eval()
+    with torch.no_grad():
+        exact = module(x)
+        for given in (x, x.bfloat16()):
+            with torch.autocast('cpu', dtype=torch.bfloat16):
+                found = module(given)
+                with use_implementation('plain'):
+                    expected = module(given)
+            assert found.dtype == expected.dtype
+            assert (found - exact).abs().max() <= 0.05 * exact.abs().max()
+
+
 def test_projection_with_autocast(fast):
     torch.manual_seed(0)
     module = Projected()
@@ -86,7 +130,8 @@ def test_hooks_see_every_map(fast, training, gradients):
     torch.manual_seed(0)
     module = Projected().train(training)
     x, seen = torch.randn(2, 8, 6, 7), {}
-    layers = ['before', 'before.conv', 'before.bn', 'before.activate', 'attention', 'conv.conv']
+    layers = ['before', 'before.conv', 'before.bn', 'before.activate', 'attention']
+    layers += ['conv', 'conv.conv', 'conv.bn']
     with torch.set_grad_enabled(gradients):
         for name in layers:
             maps = []

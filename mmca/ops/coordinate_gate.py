@@ -1,7 +1,8 @@
 """Coordinate attention with the fast kernels, forward and backward.
 
 Kernels for the whole block (:class:`_Block`) also take over the ReLU6 before it, and in inference
-the batch norm before that: these are done on the way to the pools, in the same pass.
+the batch norm before that: these are done on the way to the pools, in the same pass. In inference
+the 1x1 convolution after it and its batch norm belong to the same operator, too.
 
 Otherwise there are three steps, each a node of the autograd graph: pools, gates from pools, gated
 map. The map passes the first node unchanged on its way to the last. In backward the last node
@@ -24,9 +25,11 @@ from mmca.ops.implementation import kernels_for
 from mmca.ops.neighbours import (
     NOTHING,
     Entry,
+    Exit,
     are_all_hooked,
     ends_in_relu6,
-    fixed_norm,
+    fixed_entry,
+    fixed_exit,
     is_hooked,
     is_plain_projection,
 )
@@ -229,7 +232,9 @@ def _attend(
     parameters: list[Tensor] | None,
     entry: Entry = NOTHING,
     projection: nn.Conv2d | None = None,
+    ending: Exit | None = None,
 ) -> Tensor:
+    """With ``projection`` where gradients are wanted, or ``ending`` where none are."""
     norm = attention._modules['bn1']
     learning = torch.is_grad_enabled() and (
         x.requires_grad or any(p.requires_grad for p in parameters or attention.parameters())
@@ -238,7 +243,7 @@ def _attend(
         x = _dense(x)
         if projection is None and not learning and _is_fixed(norm):
             running = [norm._buffers['running_mean'], norm._buffers['running_var']]
-            return kernels.block(x, entry, parameters, running, norm.eps)
+            return kernels.block(x, entry, parameters, running, norm.eps, ending)
         weights = [] if projection is None else [projection.weight, projection.bias]
         weights = [weight for weight in weights if weight is not None]
         statistics = _statistics(norm)
@@ -285,7 +290,8 @@ def attention_between(
             and the batch norm, too, where its statistics are fixed and no gradient is wanted.
         x (Tensor): (N, C, H, W).
         after (nn.Module): If it is a 1x1 convolution with a norm, its input, where gradients are
-            wanted, is not kept for backward but made again.
+            wanted, is not kept for backward but made again; where none are and it ends in a batch
+            norm with fixed statistics, that is done in place.
 
     Returns:
         Tensor | None: None where the plain expression is to run.
@@ -296,18 +302,18 @@ def attention_between(
     if kernels is None:
         return None
     training = torch.is_grad_enabled()
+    fixed = parameters is not None and not training and _is_fixed(attention._modules['bn1'])
     entry = NOTHING
     if parameters is not None and ends_in_relu6(before):
-        entry = Entry(clamp=True)
-        if not training and _is_fixed(attention._modules['bn1']):
-            entry = fixed_norm(before, _WIDE[x.dtype]) or entry
+        entry = (fixed_entry(before, _WIDE[x.dtype]) if fixed else None) or Entry(clamp=True)
     x = before._modules['conv'](x) if entry.norm else before(x, activate=not entry.clamp)
     if x.dtype not in kernels.dtypes:  # autocast's choice for the convolution
         x = before.norm(x) if entry.norm else x
         return after(attention(before.activate(x) if entry.clamp else x))
-    if not is_plain_projection(after):
-        return after(_attend(attention, x, kernels, parameters, entry))
-    conv, norm = after._modules['conv'], after._modules[after.norm_name]
-    if training:
-        return norm(_attend(attention, x, kernels, parameters, entry, conv))
-    return norm(conv(_attend(attention, x, kernels, parameters, entry)))
+    projects = is_plain_projection(after)
+    if projects and training:
+        conv, norm = after._modules['conv'], after._modules[after.norm_name]
+        return norm(_attend(attention, x, kernels, parameters, entry, projection=conv))
+    ending = fixed_exit(after, _WIDE[x.dtype]) if projects and fixed else None
+    out = _attend(attention, x, kernels, parameters, entry, ending=ending)
+    return after(out) if ending is None else out

@@ -17,7 +17,7 @@ from mmengine.logging import print_log
 from torch import Tensor
 
 from mmca.ops.build import build_in_time, library_path
-from mmca.ops.neighbours import Entry
+from mmca.ops.neighbours import Entry, Exit
 
 
 def built() -> str | None:
@@ -67,14 +67,27 @@ class CppKernels:
         self.forward = operators.forward.default
         self.backward = operators.backward.default
         self._block = operators.block.default
+        self._block_projected = operators.block_projected.default
         self._input_gradient = operators.input_gradient.default
 
     def block(
-        self, x: Tensor, entry: Entry, parameters: list, running: list, epsilon: float
+        self,
+        x: Tensor,
+        entry: Entry,
+        parameters: list,
+        running: list,
+        epsilon: float,
+        ending: Exit | None = None,
     ) -> Tensor:
-        """In place of x, which is the caller's to spoil, if there is an entry."""
+        """What ``ending`` makes of the gated map, or that map.
+
+        With an entry x is overwritten: it is the caller's to spoil.
+        """
+        settings = entry.norm, entry.epsilon, entry.clamp, parameters, running, epsilon
+        if ending is not None:
+            return self._block_projected(x, *settings, *ending)
         out = x if entry.clamp else torch.empty_like(x)
-        self._block(x, entry.norm, entry.epsilon, entry.clamp, parameters, running, epsilon, out)
+        self._block(x, *settings, out)
         return out
 
     def input_gradient(

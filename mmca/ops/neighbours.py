@@ -32,6 +32,20 @@ class Entry(NamedTuple):
 NOTHING = Entry()
 
 
+class Exit(NamedTuple):
+    """What happens to the map after the attention, in inference.
+
+    Attributes:
+        projection (list[Tensor]): 1x1 convolution: weight, or weight and bias.
+        norm (list[Tensor]): After that, batch norm with fixed statistics, as in :class:`Entry`.
+        epsilon (float): Of that batch norm.
+    """
+
+    projection: list[Tensor]
+    norm: list[Tensor]
+    epsilon: float
+
+
 def is_hooked(module: nn.Module) -> bool:
     """Whether something of the user's sees what goes into the module or comes out of it."""
     # Attributes of a module that are read as such take several times as long.
@@ -73,22 +87,41 @@ def ends_in_relu6(layer: nn.Module) -> bool:
     )
 
 
-def fixed_norm(layer: ConvModule, dtype: torch.dtype) -> Entry | None:
-    """Batch norm and ReLU6 of such a layer as an entry, if that norm only scales and shifts."""
+def _fixed_norm(layer: ConvModule, dtype: torch.dtype) -> tuple[list[Tensor], float] | None:
+    """The layer's batch norm, if that only scales and shifts."""
     norm = layer._modules[layer.norm_name]
+    if type(norm) is not nn.BatchNorm2d or norm.training or is_hooked(norm):
+        return None
+    buffers, parameters = norm._buffers, norm._parameters
     tensors = [
-        *(norm._buffers[name] for name in ('running_mean', 'running_var')),
-        *(norm._parameters[name] for name in ('weight', 'bias')),
+        buffers['running_mean'],
+        buffers['running_var'],
+        parameters['weight'],
+        parameters['bias'],
     ]
+    if any(tensor is None or tensor.dtype is not dtype for tensor in tensors):
+        return None
+    return tensors, norm.eps
+
+
+def fixed_entry(layer: ConvModule, dtype: torch.dtype) -> Entry | None:
+    """Batch norm and ReLU6 of a layer that ends in these, if that norm only scales and shifts."""
     if (
-        type(norm) is not nn.BatchNorm2d
-        or norm.training
-        or layer.with_explicit_padding
+        layer.with_explicit_padding
         or getattr(layer, 'efficient_conv_bn_eval_forward', None) is not None
-        or any(tensor is None or tensor.dtype is not dtype for tensor in tensors)
     ):
         return None
-    return Entry(True, tensors, norm.eps)
+    fixed = _fixed_norm(layer, dtype)
+    return None if fixed is None else Entry(True, *fixed)
+
+
+def fixed_exit(layer: ConvModule, dtype: torch.dtype) -> Exit | None:
+    """A plain projection, if its norm is a batch norm that only scales and shifts."""
+    fixed = _fixed_norm(layer, dtype)
+    if fixed is None:
+        return None
+    weights = layer._modules['conv']._parameters.values()
+    return Exit([weight for weight in weights if weight is not None], *fixed)
 
 
 def is_plain_projection(layer: nn.Module) -> bool:

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mmca.ops.kernels import CppKernels, TritonKernels
-from mmca.ops.neighbours import NOTHING
+from mmca.ops.neighbours import NOTHING, Exit
 
 
 def try_out(kernels: CppKernels | TritonKernels) -> None:
@@ -53,10 +53,13 @@ def _try_out_block(kernels: CppKernels, x: Tensor, g: Tensor) -> list[tuple[Tens
         inputs = [t.detach().clone().requires_grad_() for t in (x, *parameters)]
         outputs = [plain(*inputs, batch=batch) for batch in (True, False)]
         gradients = torch.autograd.grad(outputs[0], inputs, g)
+    ending = Exit(parameters[:1], [*running, *parameters[2:4]], 1e-5)
+    projected = F.batch_norm(F.conv2d(outputs[1], parameters[0]), *ending.norm)
     out, *kept = kernels.forward(x, False, parameters, running, True, 0.0, 1e-5, [])
     found = kernels.backward(g, x, False, *kept, parameters, True, [], False)
     return [
         (out, outputs[0]),
         (kernels.block(x, NOTHING, parameters, running, 1e-5), outputs[1]),
+        (kernels.block(x, NOTHING, parameters, running, 1e-5, ending), projected),
         *zip(found, gradients),
     ]

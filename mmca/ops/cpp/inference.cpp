@@ -183,15 +183,10 @@ void block_inference(const Shape& s, int64_t middle, M* x, const Norm<Wide<M>>* 
   using T = Wide<M>;
   Entry<T> entry{clamp, nullptr, nullptr};
   if (before != nullptr) {
-    const Norm<T> norm = *before;
     Scratch<T, Use::scales> scratch(2 * s.channels);
-    T *to_scale = scratch.take(s.channels), *to_shift = scratch.take(s.channels);
-#pragma omp simd
-    for (int64_t c = 0; c < s.channels; ++c) {
-      to_scale[c] = norm.weight[c] / std::sqrt(norm.variance[c] + norm.epsilon);
-      to_shift[c] = norm.bias[c] - norm.mean[c] * to_scale[c];
-    }
-    entry = {clamp, to_scale, to_shift};
+    T *scale = scratch.take(s.channels), *shift = scratch.take(s.channels);
+    scale_and_shift<T>(s.channels, *before, scale, shift);
+    entry = {clamp, scale, shift};
   }
   Buffer<T> mean(middle), over_deviation(middle);
   fixed_statistics<T>(middle, statistics, mean, over_deviation);
@@ -223,9 +218,37 @@ void block_inference(const Shape& s, int64_t middle, M* x, const Norm<Wide<M>>* 
   }
 }
 
+template <typename M>
+void norm_inference(const Shape& s, const Norm<Wide<M>>& norm, M* x) {
+  using T = Wide<M>;
+  Scratch<T, Use::scales> scratch(2 * s.channels);
+  T *scale = scratch.take(s.channels), *shift = scratch.take(s.channels);
+  scale_and_shift<T>(s.channels, norm, scale, shift);
+  const int64_t size = s.height * s.width, length = s.channels_last ? s.channels : size;
+  const int64_t lines = s.images * (s.channels_last ? size : s.channels);
+  at::parallel_for(0, lines, std::max<int64_t>(1, 8192 / length), [=](int64_t begin, int64_t end) {
+    for (int64_t line = begin; line < end; ++line) {
+      M* const values = x + line * length;
+      if (s.channels_last) {
+#pragma omp simd
+        for (int64_t c = 0; c < length; ++c) {
+          values[c] = static_cast<M>(static_cast<T>(values[c]) * scale[c] + shift[c]);
+        }
+      } else {
+        const T by = scale[line % s.channels], added = shift[line % s.channels];
+#pragma omp simd
+        for (int64_t i = 0; i < length; ++i) {
+          values[i] = static_cast<M>(static_cast<T>(values[i]) * by + added);
+        }
+      }
+    }
+  });
+}
+
 #define MMCA_INSTANTIATE(M)                                                                       \
   template void block_inference<M>(const Shape&, int64_t, M*, const Norm<Wide<M>>*, bool,         \
-                                   const Parameters<Wide<M>>&, const Statistics<Wide<M>>&, M*);
+                                   const Parameters<Wide<M>>&, const Statistics<Wide<M>>&, M*);  \
+  template void norm_inference<M>(const Shape&, const Norm<Wide<M>>&, M*);
 MMCA_INSTANTIATE(float)
 MMCA_INSTANTIATE(double)
 MMCA_INSTANTIATE(c10::BFloat16)

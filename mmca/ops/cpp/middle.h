@@ -59,4 +59,8 @@ template <typename M>
 void block_inference(const Shape& s, int64_t middle, M* x, const Norm<Wide<M>>* before, bool clamp,
                      const Parameters<Wide<M>>& p, const Statistics<Wide<M>>& statistics, M* out);
 
+// x = norm(x).
+template <typename M>
+void norm_inference(const Shape& s, const Norm<Wide<M>>& norm, M* x);
+
 }  // namespace mmca

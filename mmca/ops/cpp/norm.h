@@ -48,6 +48,16 @@ struct Affine {
   Buffer<T> scale, shift;
 };
 
+// The same, of a batch norm with fixed statistics around the attention.
+template <typename T>
+void scale_and_shift(int64_t channels, Norm<T> norm, T* scale, T* shift) {
+#pragma omp simd
+  for (int64_t c = 0; c < channels; ++c) {
+    scale[c] = norm.weight[c] / std::sqrt(norm.variance[c] + norm.epsilon);
+    shift[c] = norm.bias[c] - norm.mean[c] * scale[c];
+  }
+}
+
 template <typename T>
 void fixed_statistics(int64_t middle, const Statistics<T>& s, T* mean, T* over_deviation) {
   for (int64_t m = 0; m < middle; ++m) {

@@ -3,6 +3,7 @@
 #include "middle.h"
 
 #include <ATen/core/Tensor.h>
+#include <ATen/ops/batch_norm.h>
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/convolution_backward.h>
 #include <ATen/ops/empty.h>
@@ -283,28 +284,57 @@ std::vector<Tensor> backward_op(const Tensor& g, const Tensor& x, bool clamp,
   return out;
 }
 
+template <typename A>
+Norm<A> norm_of(Tensors t, double epsilon) {
+  return {data<A>(t[0]), data<A>(t[1]), data<A>(t[2]), data<A>(t[3]), static_cast<A>(epsilon)};
+}
+
+void check_norm(Tensors norm, int64_t channels) {
+  TORCH_CHECK(norm.size() == 4, "mmca: a norm has 4 tensors");
+  for (const Tensor& tensor : norm) {
+    TORCH_CHECK(tensor.is_contiguous() && tensor.numel() == channels, "mmca: norm and map differ");
+  }
+}
+
 // `norm`, of a batch norm before: {} or {mean, variance, weight, bias}.
 void block_op(Tensor& x, Tensors norm, double norm_epsilon, bool clamp, Tensors parameters,
               Tensors running, double epsilon, Tensor& out) {
   const Shape s = shape_of(x);
   check_like(out, x);
-  TORCH_CHECK(norm.empty() || (norm.size() == 4 && clamp), "mmca: a norm has 4 tensors");
-  for (const Tensor& tensor : norm) {
-    TORCH_CHECK(tensor.is_contiguous() && tensor.numel() == s.channels, "mmca: norm and map differ");
-  }
+  if (!norm.empty()) check_norm(norm, s.channels);
+  TORCH_CHECK(norm.empty() || clamp, "mmca: a norm without a clamp");
   const std::vector<Tensor> dense_parameters = dense(parameters, s.channels);
   with_type(x, [&](auto type) {
     using T = decltype(type);
     using A = Wide<T>;
     Norm<A> before;
-    if (!norm.empty()) {
-      before = {data<A>(norm[0]), data<A>(norm[1]), data<A>(norm[2]), data<A>(norm[3]),
-                static_cast<A>(norm_epsilon)};
-    }
+    if (!norm.empty()) before = norm_of<A>(norm, norm_epsilon);
     block_inference<T>(s, parameters[0].size(0), data<T>(x), norm.empty() ? nullptr : &before,
                        clamp, parameters_of<A>(dense_parameters),
                        statistics_of<A>(running, false, 0, epsilon), data<T>(out));
   });
+}
+
+// block_op, then a 1x1 convolution and a batch norm. With `clamp`, x is spoilt.
+Tensor block_projected_op(Tensor& x, Tensors norm, double norm_epsilon, bool clamp,
+                          Tensors parameters, Tensors running, double epsilon, Tensors projection,
+                          Tensors norm_after, double norm_after_epsilon) {
+  TORCH_CHECK(!projection.empty(), "mmca: no projection");
+  check_norm(norm_after, projection[0].size(0));
+  Tensor gated = clamp ? x : at::empty_like(x);
+  block_op(x, norm, norm_epsilon, clamp, parameters, running, epsilon, gated);
+  const Tensor out = project(gated, projection);
+  // Autocast may have chosen a type without kernels.
+  if (out.scalar_type() != x.scalar_type()) {
+    return at::batch_norm(out, norm_after[2], norm_after[3], norm_after[0], norm_after[1], false,
+                          0.0, norm_after_epsilon, false);
+  }
+  with_type(out, [&](auto type) {
+    using T = decltype(type);
+    const auto norm_of_out = norm_of<Wide<T>>(norm_after, norm_after_epsilon);
+    norm_inference<T>(shape_of(out), norm_of_out, data<T>(out));
+  });
+  return out;
 }
 
 }  // namespace
@@ -329,6 +359,9 @@ MMCA_LIBRARY(MMCA_NAMESPACE, m) {
         " bool projection_wanted) -> Tensor[]");
   m.def("block(Tensor(a!) x, Tensor[] norm, float norm_epsilon, bool clamp, Tensor[] parameters,"
         " Tensor[] running, float epsilon, Tensor(b!) out) -> ()");
+  m.def("block_projected(Tensor(a!) x, Tensor[] norm, float norm_epsilon, bool clamp,"
+        " Tensor[] parameters, Tensor[] running, float epsilon, Tensor[] projection,"
+        " Tensor[] norm_after, float norm_after_epsilon) -> Tensor");
 }
 
 MMCA_KERNELS(MMCA_NAMESPACE, m) {
@@ -340,4 +373,5 @@ MMCA_KERNELS(MMCA_NAMESPACE, m) {
   m.impl("forward", mmca::forward_op);
   m.impl("backward", mmca::backward_op);
   m.impl("block", mmca::block_op);
+  m.impl("block_projected", mmca::block_projected_op);
 }
