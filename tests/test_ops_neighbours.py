@@ -110,6 +110,21 @@ def test_inference_with_autocast(fast):
             assert (found - exact).abs().max() <= 0.05 * exact.abs().max()
 
 
+def test_inference_where_only_the_projection_has_another_type(fast):
+    torch.manual_seed(0)
+    module = Projected()
+    module.before = nn.Hardtanh()  # which autocast leaves as it is
+    x = torch.randn(3, 12, 6, 7)
+    module(x)  # running statistics
+    module.eval()
+    with torch.no_grad():
+        exact = module(x)
+        with torch.autocast('cpu', dtype=torch.bfloat16):
+            found = module(x)
+    assert found.dtype is torch.bfloat16
+    assert (found - exact).abs().max() <= 0.05 * exact.abs().max()
+
+
 def test_projection_with_autocast(fast):
     torch.manual_seed(0)
     module = Projected()

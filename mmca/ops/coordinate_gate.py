@@ -306,7 +306,10 @@ def attention_between(
     entry = NOTHING
     if parameters is not None and ends_in_relu6(before):
         entry = (fixed_entry(before, _WIDE[x.dtype]) if fixed else None) or Entry(clamp=True)
-    x = before._modules['conv'](x) if entry.norm else before(x, activate=not entry.clamp)
+    if entry.norm:
+        x = before._modules['conv'](x)
+    else:
+        x = before(x, activate=False) if entry.clamp else before(x)
     if x.dtype not in kernels.dtypes:  # autocast's choice for the convolution
         x = before.norm(x) if entry.norm else x
         return after(attention(before.activate(x) if entry.clamp else x))
