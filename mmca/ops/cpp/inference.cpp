@@ -224,25 +224,27 @@ void norm_inference(const Shape& s, const Norm<Wide<M>>& norm, M* x) {
   Scratch<T, Use::scales> scratch(2 * s.channels);
   T *scale = scratch.take(s.channels), *shift = scratch.take(s.channels);
   scale_and_shift<T>(s.channels, norm, scale, shift);
-  const int64_t size = s.height * s.width, length = s.channels_last ? s.channels : size;
-  const int64_t lines = s.images * (s.channels_last ? size : s.channels);
-  at::parallel_for(0, lines, std::max<int64_t>(1, 8192 / length), [=](int64_t begin, int64_t end) {
-    for (int64_t line = begin; line < end; ++line) {
-      M* const values = x + line * length;
-      if (s.channels_last) {
-#pragma omp simd
-        for (int64_t c = 0; c < length; ++c) {
-          values[c] = static_cast<M>(static_cast<T>(values[c]) * scale[c] + shift[c]);
-        }
-      } else {
-        const T by = scale[line % s.channels], added = shift[line % s.channels];
-#pragma omp simd
-        for (int64_t i = 0; i < length; ++i) {
-          values[i] = static_cast<M>(static_cast<T>(values[i]) * by + added);
-        }
+  // A line is a pixel with a scale for each of its numbers, or a plane with one for all.
+  const auto run = [&](auto are_pixels, int64_t lines, int64_t length) {
+    constexpr bool pixels = decltype(are_pixels)::value;
+    const int64_t grain = std::max<int64_t>(1, 8192 / length);
+    at::parallel_for(0, lines, grain, [=, channels = s.channels](int64_t begin, int64_t end) {
+      for (int64_t line = begin; line < end; ++line) {
+        M* const values = x + line * length;
+        const int64_t channel = pixels ? 0 : line % channels;
+        over_vectors<T>(length, [=](auto count, int64_t i) {
+          constexpr int lanes = decltype(count)::value;
+          const auto factor = [&](const T* from) {
+            return pixels ? load<lanes>(from + i) : Vector<T, lanes>{} + from[channel];
+          };
+          store<lanes>(values + i, load<lanes>(values + i) * factor(scale) + factor(shift));
+        });
       }
-    }
-  });
+    });
+  };
+  const int64_t size = s.height * s.width;
+  s.channels_last ? run(std::true_type(), s.images * size, s.channels)
+                  : run(std::false_type(), s.images * s.channels, size);
 }
 
 #define MMCA_INSTANTIATE(M)                                                                       \

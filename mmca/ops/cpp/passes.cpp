@@ -74,21 +74,10 @@ void input_gradient(const Shape& s, const T* g, const Wide<T>* gate_h, const Wid
   const auto run = [&](auto is_clamped) {
     constexpr bool clamp = decltype(is_clamped)::value;
     if (s.channels_last) {
-      const A over_w = A(1) / s.width, over_h = A(1) / s.height;
-      const auto pixel = [=, channels = s.channels](int64_t at, int64_t at_h, int64_t at_w) {
-        const T *in = g + at, *x = clamp ? clamped + at : in;
-        T* to = out + at;
-        const A *by_h = gate_h + at_h, *by_w = gate_w + at_w;
-        const A *add_h = grad_pool_h + at_h, *add_w = grad_pool_w + at_w;
-#pragma omp simd
-        for (int64_t c = 0; c < channels; ++c) {
-          const A added = add_h[c] * over_w + add_w[c] * over_h;
-          const A gradient = static_cast<A>(in[c]) * by_w[c] * by_h[c] + added;
-          to[c] = static_cast<T>(leave<clamp>(gradient, static_cast<A>(x[c])));
-        }
-      };
-      return parallel_rows(
-          s, [&](int64_t first, int64_t last) { over_pixels(s, first, last, pixel); });
+      return parallel_rows(s, [&](int64_t first, int64_t last) {
+        input_gradient_of_rows<clamp>(s, first, last, g, gate_h, gate_w, grad_pool_h, grad_pool_w,
+                                      clamped, out);
+      });
     }
     parallel_planes<A>(s, [&](const auto& piece, Plane plane, int64_t, int64_t at, int64_t at_h,
                               int64_t at_w) {

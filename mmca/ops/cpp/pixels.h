@@ -118,32 +118,64 @@ void dual_pool_of_pixels(const Shape& s, T* x, const Entry<Wide<T>>& entry, Wide
   });
 }
 
-// Calls f(offset of a pixel, of its profiles along the height and along the width) for the pixels
-// of these rows of the map.
-template <typename F>
-void over_pixels(const Shape& s, int64_t first, int64_t last, const F& f) {
-  const int64_t size = s.width * s.channels;
-  for (int64_t row = first; row < last; ++row) {
-    const int64_t image = row / s.height * size;
-    for (int64_t at = 0; at < size; at += s.channels) {
-      f(row * size + at, row * s.channels, image + at);
-    }
-  }
-}
-
+// Pixel after pixel: new memory is filled in the order in which it lies. out may be x.
 template <typename T>
 void gate_rows(const Shape& s, int64_t first, int64_t last, const T* x, const Wide<T>* gate_h,
                const Wide<T>* gate_w, T* out) {
   using A = Wide<T>;
-  over_pixels(s, first, last, [=, channels = s.channels](int64_t at, int64_t at_h, int64_t at_w) {
-    const T* in = x + at;
-    T* to = out + at;
-    const A *by_h = gate_h + at_h, *by_w = gate_w + at_w;
-#pragma omp simd
-    for (int64_t c = 0; c < channels; ++c) {
-      to[c] = static_cast<T>(static_cast<A>(in[c]) * by_w[c] * by_h[c]);
+  const int64_t channels = s.channels, size = s.width * channels;
+  for (int64_t row = first; row < last; ++row) {
+    const A* const by_h = gate_h + row * channels;
+    for (int64_t at = 0; at < size; at += channels) {
+      const T* const in = x + row * size + at;
+      T* const to = out + row * size + at;
+      const A* const by_w = gate_w + row / s.height * size + at;
+      over_vectors<A>(channels, [=](auto count, int64_t c) {
+        constexpr int lanes = decltype(count)::value;
+        store<lanes>(to + c, load<lanes>(in + c) * load<lanes>(by_w + c) * load<lanes>(by_h + c));
+      });
     }
-  });
+  }
+}
+
+// Of a row of pixels; out may be g. What the pools' gradients add is scaled by `over_w`, `over_h`.
+template <bool clamped, typename P, typename T>
+void input_gradient_of_row(P piece, int64_t width, int64_t channels, const T* g,
+                           const Wide<T>* gate_h, const Wide<T>* gate_w,
+                           const Wide<T>* grad_pool_h, const Wide<T>* grad_pool_w, Wide<T> over_w,
+                           Wide<T> over_h, const T* x, T* out) {
+  typename P::V by_h[P::kCount], add_h[P::kCount], value[P::kCount];
+  for (int k = 0; k < P::kCount; ++k) {
+    by_h[k] = piece.load_from(gate_h + piece.begin, k);
+    add_h[k] = piece.load_from(grad_pool_h + piece.begin, k) * over_w;
+  }
+  int64_t at = piece.begin;
+  for (int64_t w = 0; w < width; ++w, at += channels) {
+    for (int k = 0; k < P::kCount; ++k) {
+      const auto added = add_h[k] + piece.load_from(grad_pool_w + at, k) * over_h;
+      value[k] = piece.load_from(g + at, k) * piece.load_from(gate_w + at, k) * by_h[k] + added;
+      if (clamped) value[k] = leave<true>(value[k], piece.load_from(x + at, k));
+    }
+    for (int k = 0; k < P::kCount; ++k) piece.store_to(out + at, k, value[k]);
+  }
+}
+
+template <bool clamped, typename T>
+void input_gradient_of_rows(const Shape& s, int64_t first, int64_t last, const T* g,
+                            const Wide<T>* gate_h, const Wide<T>* gate_w,
+                            const Wide<T>* grad_pool_h, const Wide<T>* grad_pool_w, const T* x,
+                            T* out) {
+  using A = Wide<T>;
+  const int64_t size = s.width * s.channels;
+  for (int64_t row = first; row < last; ++row) {
+    const int64_t at = row * size, at_h = row * s.channels, at_w = row / s.height * size;
+    over_blocks<A>(s.channels, [&](const auto& piece) {
+      input_gradient_of_row<clamped>(piece, s.width, s.channels, g + at, gate_h + at_h,
+                                     gate_w + at_w, grad_pool_h + at_h, grad_pool_w + at_w,
+                                     A(1) / s.width, A(1) / s.height, clamped ? x + at : x,
+                                     out + at);
+    });
+  }
 }
 
 // Of a row of pixels: sets grad_h, and the output if wanted, and adds to grad_w, which the first

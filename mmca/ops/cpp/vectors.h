@@ -21,36 +21,51 @@ constexpr int kFull = kVectorBytes / sizeof(A);
 template <typename A, int lanes>
 struct VectorOf {
   typedef A type __attribute__((vector_size(lanes * sizeof(A))));
+  // As it lies in memory: wherever a number may, and whatever type it was stored with. memcpy would
+  // do the same, but compilers divide it into smaller parts unless told for which processor.
+  typedef A stored __attribute__((vector_size(lanes * sizeof(A)), aligned(alignof(A)), may_alias));
 };
 
 template <typename A>
 struct VectorOf<A, 1> {
   typedef A type;
+  typedef A stored;
 };
 
 template <typename A, int lanes>
 using Vector = typename VectorOf<A, lanes>::type;
 
+template <typename A, int lanes>
+inline Vector<A, lanes> read(const void* from) {
+  return *static_cast<const typename VectorOf<A, lanes>::stored*>(from);
+}
+
+template <typename A, int lanes>
+inline void write(void* to, const Vector<A, lanes>& v) {
+  *static_cast<typename VectorOf<A, lanes>::stored*>(to) = v;
+}
+
 template <typename To, typename From>
 inline To bits_of(const From& from) {
   static_assert(sizeof(To) == sizeof(From));
-  To to;
-  std::memcpy(&to, &from, sizeof(To));
-  return to;
+  if constexpr (sizeof(To) > 8) {
+    return reinterpret_cast<To>(from);  // of vectors: their bits
+  } else {
+    To to;
+    std::memcpy(&to, &from, sizeof(To));
+    return to;
+  }
 }
 
 template <int lanes, typename T>
 inline Vector<Wide<T>, lanes> load(const T* from) {
   if constexpr (!std::is_same_v<T, c10::BFloat16>) {
-    Vector<T, lanes> v;
-    std::memcpy(&v, from, sizeof(v));
-    return v;
+    return read<T, lanes>(from);
   } else if constexpr (lanes == 1) {
     return static_cast<float>(*from);
   } else {
     using Words = Vector<uint32_t, lanes>;
-    Vector<uint16_t, lanes> half;
-    std::memcpy(&half, from, sizeof(half));
+    const auto half = read<uint16_t, lanes>(from);
     return bits_of<Vector<float, lanes>>(__builtin_convertvector(half, Words) << 16);
   }
 }
@@ -59,7 +74,7 @@ inline Vector<Wide<T>, lanes> load(const T* from) {
 template <int lanes, typename T>
 inline void store(T* to, const Vector<Wide<T>, lanes>& v) {
   if constexpr (!std::is_same_v<T, c10::BFloat16>) {
-    std::memcpy(to, &v, sizeof(v));
+    write<T, lanes>(to, v);
   } else if constexpr (lanes == 1) {
     *to = static_cast<T>(v);
   } else {
@@ -67,8 +82,7 @@ inline void store(T* to, const Vector<Wide<T>, lanes>& v) {
     const Words bits = bits_of<Words>(v);
     const Words rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
     const Words found = v == v ? rounded : Words{} + 0x7fc0;
-    const auto half = __builtin_convertvector(found, Vector<uint16_t, lanes>);
-    std::memcpy(to, &half, sizeof(half));
+    write<uint16_t, lanes>(to, __builtin_convertvector(found, Vector<uint16_t, lanes>));
   }
 }
 
@@ -155,6 +169,16 @@ inline void turn(int64_t rows, int64_t columns, const A* from, int64_t from_stri
   for (int64_t r = 0; r < rows; ++r) {
     for (int64_t c = 0; c < columns; ++c) to[c * to_stride + r] = from[r * from_stride + c];
   }
+}
+
+// Calls f(how many numbers at once, known to the compiler; the first of them) in their order.
+template <typename A, typename F>
+inline void over_vectors(int64_t size, const F& f) {
+  constexpr int full = kFull<A>, half = full / 2;
+  int64_t i = 0;
+  for (; i + full <= size; i += full) f(std::integral_constant<int, full>(), i);
+  for (; i + half <= size; i += half) f(std::integral_constant<int, half>(), i);
+  for (; i < size; ++i) f(std::integral_constant<int, 1>(), i);
 }
 
 // What happens to a vector on its way in (struct Entry), known to the compiler.
