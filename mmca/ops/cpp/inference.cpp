@@ -85,7 +85,7 @@ void run_nchw(const Attention<T>& b, M* x, M* out) {
     return std::min(block * units / blocks * 16, s.channels);
   };
   in_team(blocks, [&](int64_t first, int64_t last, const auto& barrier) {
-    Scratch<T, Use::own> own(2 * rows * s.channels + features);
+    Scratch<T, Use::own> own(rows * s.channels + features);
     const int64_t mine = first_of(first), count = first_of(last) - mine;
     prefetch(b.p.conv_h_weight + mine * b.middle, count * b.middle);
     prefetch(b.p.conv_w_weight + mine * b.middle, count * b.middle);
@@ -95,10 +95,9 @@ void run_nchw(const Attention<T>& b, M* x, M* out) {
       prefetch(b.p.conv1_weight + m * s.channels + mine, count);
     }
     T* const pools = own.take(rows * s.channels);
-    T* const gates = own.take(rows * s.channels);
     T* const y = own.take(features);
     T* const pool_w = pools + s.height * s.channels;
-    T* const gate_w = gates + s.height * s.channels;
+    T *const gate_h = pools, *const gate_w = pool_w;  // their memory is in the cache
     for (int64_t block = first; block < last; ++block) {
       const int64_t begin = first_of(block), end = first_of(block + 1);
       with_kind(b.entry, [&](auto kind) {
@@ -120,13 +119,13 @@ void run_nchw(const Attention<T>& b, M* x, M* out) {
     normalise<T>(rows, b.middle, y, b.norm.scale, b.norm.shift, y);
     const int64_t begin = first_of(first), size = first_of(last) - begin;
     expand_columns<T>(s.height, s.channels, b.middle, begin, size, y, b.p.conv_h_weight, b.turned,
-                      b.p.conv_h_bias, true, gates);
+                      b.p.conv_h_bias, true, gate_h);
     expand_columns<T>(s.width, s.channels, b.middle, begin, size, y + s.height * b.middle,
                       b.p.conv_w_weight, b.turned, b.p.conv_w_bias, true, gate_w);
     over_pieces<T>(0, s.width, [&](const auto& piece) {
       for (int64_t c = begin; c < begin + size; ++c) {
         const int64_t at = c * s.height * s.width;
-        gate_piece(piece, plane, x + at, gates + c, gate_w + c, out + at);
+        gate_piece(piece, plane, x + at, gate_h + c, gate_w + c, out + at);
       }
     });
   });
@@ -138,14 +137,12 @@ void run_channels_last(const Attention<T>& b, M* x, M* out) {
   const Shape& s = b.image;
   const int64_t blocks = row_blocks(s.height), profile = s.width * s.channels;
   const int64_t block_rows = (s.height + blocks - 1) / blocks;
-  Scratch<T, Use::shared> shared((blocks + 1) * profile);
-  T* const partial = shared.take(blocks * profile);
-  T* const gate_w = shared.take(profile);
+  T* const partial = Scratch<T, Use::shared>(blocks * profile).take(blocks * profile);
   in_team(blocks, [&](int64_t first, int64_t last, const auto& barrier) {
     const int64_t h = first * block_rows, h_count = std::min(last * block_rows, s.height) - h;
     const int64_t w = s.width * first / blocks, w_count = s.width * last / blocks - w;
     const int64_t rows = h_count + w_count;
-    Scratch<T, Use::own> own(rows * (s.channels + b.middle) + h_count * s.channels);
+    Scratch<T, Use::own> own(rows * (s.channels + b.middle));
     prefetch(b.p.conv1_weight, s.channels * b.middle);
     prefetch(b.p.conv_h_weight, s.channels * b.middle);
     prefetch(b.p.conv_w_weight, s.channels * b.middle);
@@ -153,7 +150,9 @@ void run_channels_last(const Attention<T>& b, M* x, M* out) {
     prefetch(b.p.conv_w_bias, s.channels);
     T* const pools = own.take(rows * s.channels);
     T* const y = own.take(rows * b.middle);
-    T* const gate_h = own.take(h_count * s.channels);
+    // Memory that is in the cache, and is read no more: of `partial`, each thread reads the sums of
+    // just the columns whose gates it then writes.
+    T *const gate_h = pools, *const gate_w = partial;
     for (int64_t block = first; block < last; ++block) {
       const int64_t row = block * block_rows;
       pool_rows(s, row, std::min(row + block_rows, s.height), x, b.entry,
