@@ -1,8 +1,9 @@
 """Coordinate attention with the fast kernels, forward and backward.
 
-Kernels for the whole block (:class:`_Block`) also take over the ReLU6 before it, and in inference
-the batch norm before that: these are done on the way to the pools, in the same pass. In inference
-the 1x1 convolution after it and its batch norm belong to the same operator, too.
+Kernels for the whole block (:class:`_Block`) also take over the ReLU6 before it: it is done on the
+way to the pools, in the same pass. In inference (:class:`~mmca.ops.fixed_block.FixedBlock`) so is
+the batch norm before that, and the 1x1 convolution after it and its batch norm belong to the same
+operator.
 
 Otherwise there are three steps, each a node of the autograd graph: pools, gates from pools, gated
 map. The map passes the first node unchanged on its way to the last. In backward the last node
@@ -21,27 +22,18 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from mmca.ops.fixed_block import fixed_block_arguments
 from mmca.ops.implementation import kernels_for
 from mmca.ops.neighbours import (
-    NOTHING,
     Entry,
-    Exit,
     are_all_hooked,
+    attention_parameters,
     ends_in_relu6,
-    fixed_entry,
-    fixed_exit,
+    is_fixed,
     is_hooked,
     is_plain_projection,
 )
 
-_LAYERS = {
-    'conv1': nn.Conv2d,
-    'bn1': nn.BatchNorm2d,
-    'act': nn.Hardswish,
-    'conv_h': nn.Conv2d,
-    'conv_w': nn.Conv2d,
-    'gate': nn.Sigmoid,
-}
 _WIDE = {torch.float64: torch.float64, torch.float32: torch.float32, torch.bfloat16: torch.float32}
 
 
@@ -180,24 +172,6 @@ class _Block(Function):
         return grad_x, None, None, None, None, *grads, *[None] * missing
 
 
-def _parameters(attention: nn.Module, dtype: torch.dtype) -> list[Tensor] | None:
-    """In the kernels' order; None if they cannot stand for the layers, which then run as such."""
-    layers = attention._modules
-    for name, cls in _LAYERS.items():
-        layer = layers[name]
-        if type(layer) is not cls or is_hooked(layer):
-            return None
-    owners = layers['conv1'], layers['bn1'], layers['conv_h'], layers['conv_w']
-    # Not by attribute: for a module that takes several times as long, which a single image feels.
-    parameters = [owner._parameters.get(name) for owner in owners for name in ('weight', 'bias')]
-    if any(p is None or p.dtype is not dtype for p in parameters):
-        return None
-    running = layers['bn1']._buffers['running_mean']
-    if running is not None and running.dtype is not dtype:
-        return None
-    return parameters
-
-
 def _statistics(norm: nn.BatchNorm2d) -> tuple:
     """Running statistics, whether the batch's are used, momentum, epsilon: as `norm` would."""
     momentum = 0.0 if norm.momentum is None else norm.momentum
@@ -210,10 +184,6 @@ def _statistics(norm: nn.BatchNorm2d) -> tuple:
     if norm.training and not norm.track_running_stats:
         running = []
     return running, norm.training or not tracked, momentum, norm.eps
-
-
-def _is_fixed(norm: nn.BatchNorm2d) -> bool:
-    return not norm.training and norm._buffers['running_mean'] is not None
 
 
 def _gates_by_layers(attention: nn.Module, pool_h: Tensor, pool_w: Tensor) -> tuple:
@@ -230,25 +200,22 @@ def _attend(
     x: Tensor,
     kernels: Any,
     parameters: list[Tensor] | None,
-    entry: Entry = NOTHING,
+    clamp: bool = False,
     projection: nn.Conv2d | None = None,
-    ending: Exit | None = None,
 ) -> Tensor:
-    """With ``projection`` where gradients are wanted, or ``ending`` where none are."""
     norm = attention._modules['bn1']
     learning = torch.is_grad_enabled() and (
         x.requires_grad or any(p.requires_grad for p in parameters or attention.parameters())
     )
     if parameters is not None:
         x = _dense(x)
-        if projection is None and not learning and _is_fixed(norm):
+        if projection is None and not learning and is_fixed(norm):
             running = [norm._buffers['running_mean'], norm._buffers['running_var']]
-            return kernels.block(x, entry, parameters, running, norm.eps, ending)
+            return kernels.block(x, Entry(clamp), parameters, running, norm.eps)
         weights = [] if projection is None else [projection.weight, projection.bias]
         weights = [weight for weight in weights if weight is not None]
         statistics = _statistics(norm)
-        clamp, count = entry.clamp, len(weights)
-        return _Block.apply(x, kernels, clamp, statistics, count, *parameters, *weights)
+        return _Block.apply(x, kernels, clamp, statistics, len(weights), *parameters, *weights)
     link = _Link()
     x, pool_h, pool_w = _Pools.apply(_dense(x), kernels, link)
     gates = _gates_by_layers(attention, pool_h.to(x.dtype), pool_w.to(x.dtype))
@@ -258,11 +225,10 @@ def _attend(
     return _GatedProjected.apply(x, *gates, projection.weight, projection.bias, kernels, link)
 
 
-def _kernels_and_parameters(attention: nn.Module, x: Tensor) -> tuple:
-    kernels = kernels_for(x)
-    if kernels is None or not kernels.has_block or are_all_hooked():
-        return kernels, None
-    return kernels, _parameters(attention, _WIDE[x.dtype])
+def _parameters_for(kernels: Any, attention: nn.Module, x: Tensor) -> list[Tensor] | None:
+    if not kernels.has_block or are_all_hooked():
+        return None
+    return attention_parameters(attention, _WIDE[x.dtype])
 
 
 def coordinate_attention(attention: nn.Module, x: Tensor) -> Tensor | None:
@@ -275,8 +241,10 @@ def coordinate_attention(attention: nn.Module, x: Tensor) -> Tensor | None:
     Returns:
         Tensor | None: None where the plain expression is to run.
     """
-    kernels, parameters = _kernels_and_parameters(attention, x)
-    return None if kernels is None else _attend(attention, x, kernels, parameters)
+    kernels = kernels_for(x)
+    if kernels is None:
+        return None
+    return _attend(attention, x, kernels, _parameters_for(kernels, attention, x))
 
 
 def attention_between(
@@ -286,37 +254,35 @@ def attention_between(
 
     Args:
         attention (nn.Module): As in :func:`coordinate_attention`.
-        before (nn.Module): If it is a convolution with batch norm and ReLU6, that ReLU6 is fused,
-            and the batch norm, too, where its statistics are fixed and no gradient is wanted.
+        before (nn.Module): If it is a convolution with batch norm and ReLU6, that ReLU6 is fused.
         x (Tensor): (N, C, H, W).
         after (nn.Module): If it is a 1x1 convolution with a norm, its input, where gradients are
-            wanted, is not kept for backward but made again; where none are and it ends in a batch
-            norm with fixed statistics, that is done in place.
+            wanted, is not kept for backward but made again. Where none are, and both have batch
+            norms with fixed statistics, these are fused, too.
 
     Returns:
         Tensor | None: None where the plain expression is to run.
     """
-    if is_hooked(attention) or are_all_hooked():
-        return None
-    kernels, parameters = _kernels_and_parameters(attention, x)
+    kernels = kernels_for(x)
     if kernels is None:
         return None
     training = torch.is_grad_enabled()
-    fixed = parameters is not None and not training and _is_fixed(attention._modules['bn1'])
-    entry = NOTHING
-    if parameters is not None and ends_in_relu6(before):
-        entry = (fixed_entry(before, _WIDE[x.dtype]) if fixed else None) or Entry(clamp=True)
-    if entry.norm:
-        x = before._modules['conv'](x)
-    else:
-        x = before(x, activate=False) if entry.clamp else before(x)
-    if x.dtype not in kernels.dtypes:  # autocast's choice for the convolution
-        x = before.norm(x) if entry.norm else x
-        return after(attention(before.activate(x) if entry.clamp else x))
-    projects = is_plain_projection(after)
-    if projects and training:
-        conv, norm = after._modules['conv'], after._modules[after.norm_name]
-        return norm(_attend(attention, x, kernels, parameters, entry, projection=conv))
-    ending = fixed_exit(after, _WIDE[x.dtype]) if projects and fixed else None
-    out = _attend(attention, x, kernels, parameters, entry, ending=ending)
-    return after(out) if ending is None else out
+    if kernels.has_block and not training:
+        block = fixed_block_arguments(attention, before, after, _WIDE[x.dtype])
+        if block is not None:
+            x = before._modules['conv'](x)
+            if x.dtype in kernels.dtypes:
+                return kernels.block(_dense(x), *block)
+            # Autocast's choice for the convolution.
+            return after(attention(before.activate(before.norm(x))))
+    if is_hooked(attention) or are_all_hooked():
+        return None
+    parameters = _parameters_for(kernels, attention, x)
+    clamp = parameters is not None and ends_in_relu6(before)
+    x = before(x, activate=False) if clamp else before(x)
+    if x.dtype not in kernels.dtypes:
+        return after(attention(before.activate(x) if clamp else x))
+    if not training or not is_plain_projection(after):
+        return after(_attend(attention, x, kernels, parameters, clamp))
+    conv, norm = after._modules['conv'], after._modules[after.norm_name]
+    return norm(_attend(attention, x, kernels, parameters, clamp, conv))

@@ -12,6 +12,14 @@ from torch import Tensor, nn
 from torch.nn.modules import module as nn_module
 
 _ORDER = ('conv', 'norm', 'act')
+_LAYERS = {
+    'conv1': nn.Conv2d,
+    'bn1': nn.BatchNorm2d,
+    'act': nn.Hardswish,
+    'conv_h': nn.Conv2d,
+    'conv_w': nn.Conv2d,
+    'gate': nn.Sigmoid,
+}
 
 
 class Entry(NamedTuple):
@@ -69,6 +77,28 @@ def are_all_hooked() -> bool:
     )
 
 
+def attention_parameters(attention: nn.Module, dtype: torch.dtype) -> list[Tensor] | None:
+    """In the kernels' order; None if they cannot stand for the layers, which then run as such."""
+    layers = attention._modules
+    for name, cls in _LAYERS.items():
+        layer = layers[name]
+        if type(layer) is not cls or is_hooked(layer):
+            return None
+    owners = layers['conv1'], layers['bn1'], layers['conv_h'], layers['conv_w']
+    # Not by attribute: for a module that takes several times as long, which a single image feels.
+    parameters = [owner._parameters.get(name) for owner in owners for name in ('weight', 'bias')]
+    if any(p is None or p.dtype is not dtype for p in parameters):
+        return None
+    running = layers['bn1']._buffers['running_mean']
+    if running is not None and running.dtype is not dtype:
+        return None
+    return parameters
+
+
+def is_fixed(norm: nn.BatchNorm2d) -> bool:
+    return not norm.training and norm._buffers['running_mean'] is not None
+
+
 def ends_in_relu6(layer: nn.Module) -> bool:
     """Whether ``layer`` is a convolution with batch norm and a ReLU6 that kernels may do.
 
@@ -87,41 +117,20 @@ def ends_in_relu6(layer: nn.Module) -> bool:
     )
 
 
-def _fixed_norm(layer: ConvModule, dtype: torch.dtype) -> tuple[list[Tensor], float] | None:
-    """The layer's batch norm, if that only scales and shifts."""
+def has_fixed_norm(layer: ConvModule, dtype: torch.dtype) -> bool:
+    """Whether ``layer``, which has a norm, has a batch norm that only scales and shifts, and is no
+    more than its convolution, that norm and its activation.
+    """
     norm = layer._modules[layer.norm_name]
     if type(norm) is not nn.BatchNorm2d or norm.training or is_hooked(norm):
-        return None
-    buffers, parameters = norm._buffers, norm._parameters
-    tensors = [
-        buffers['running_mean'],
-        buffers['running_var'],
-        parameters['weight'],
-        parameters['bias'],
-    ]
-    if any(tensor is None or tensor.dtype is not dtype for tensor in tensors):
-        return None
-    return tensors, norm.eps
-
-
-def fixed_entry(layer: ConvModule, dtype: torch.dtype) -> Entry | None:
-    """Batch norm and ReLU6 of a layer that ends in these, if that norm only scales and shifts."""
-    if (
-        layer.with_explicit_padding
-        or getattr(layer, 'efficient_conv_bn_eval_forward', None) is not None
-    ):
-        return None
-    fixed = _fixed_norm(layer, dtype)
-    return None if fixed is None else Entry(True, *fixed)
-
-
-def fixed_exit(layer: ConvModule, dtype: torch.dtype) -> Exit | None:
-    """A plain projection, if its norm is a batch norm that only scales and shifts."""
-    fixed = _fixed_norm(layer, dtype)
-    if fixed is None:
-        return None
-    weights = layer._modules['conv']._parameters.values()
-    return Exit([weight for weight in weights if weight is not None], *fixed)
+        return False
+    tensors = [norm._buffers[name] for name in ('running_mean', 'running_var')]
+    tensors += [norm._parameters.get(name) for name in ('weight', 'bias')]
+    return (
+        all(tensor is not None and tensor.dtype is dtype for tensor in tensors)
+        and not layer.with_explicit_padding
+        and getattr(layer, 'efficient_conv_bn_eval_forward', None) is None
+    )
 
 
 def is_plain_projection(layer: nn.Module) -> bool:
