@@ -5,26 +5,12 @@ import io
 
 import pytest
 import torch
-from mmcv.cnn import ConvModule
 from mmengine.model.utils import revert_sync_batchnorm
+from projected import Projected
 from torch import nn
 from torch.nn.utils import parametrize
 
-from mmca.models import CoordinateAttention
 from mmca.ops.implementation import use_implementation
-
-
-class Projected(nn.Module):
-    """An attention between two convolutions, as in the networks' blocks."""
-
-    def __init__(self):
-        super().__init__()
-        self.before = ConvModule(8, 12, 1, norm_cfg=dict(type='BN'), act_cfg=dict(type='ReLU6'))
-        self.attention = CoordinateAttention(12)
-        self.after = ConvModule(12, 6, 1, norm_cfg=dict(type='BN'), act_cfg=None)
-
-    def forward(self, x):
-        return self.attention.forward_between(self.before, x, self.after)
 
 
 class Doubled(nn.Module):
@@ -33,7 +19,7 @@ class Doubled(nn.Module):
 
 
 def replace_a_parameter(module):
-    module.after.conv.weight = nn.Parameter(2 * module.after.conv.weight)
+    module.conv.conv.weight = nn.Parameter(2 * module.conv.conv.weight)
 
 
 def replace_all_tensors(module):
@@ -46,7 +32,7 @@ def replace_a_layer(module):
 
 
 def replace_the_norm_after(module):
-    module.after.bn = nn.InstanceNorm2d(6)
+    module.conv.bn = nn.InstanceNorm2d(6)
 
 
 def fuse_the_norm_before(module):
@@ -66,13 +52,13 @@ def train_the_norm_of_the_attention(module):
 
 
 def change_epsilon(module):
-    for norm in (module.before.bn, module.attention.bn1, module.after.bn):
+    for norm in (module.before.bn, module.attention.bn1, module.conv.bn):
         norm.eps = 0.5
 
 
 def forget_the_weights_of_a_norm(module):
-    module.after.bn.weight = None
-    module.after.bn.bias = None
+    module.conv.bn.weight = None
+    module.conv.bn.bias = None
 
 
 def parametrize_a_weight(module):
@@ -104,7 +90,7 @@ def make_module():
     module = Projected()
     for _ in range(3):  # running statistics
         module(torch.randn(4, 8, 6, 7) + 1)
-    for norm in (module.before.bn, module.attention.bn1, module.after.bn):
+    for norm in (module.before.bn, module.attention.bn1, module.conv.bn):
         nn.init.uniform_(norm.weight, 0.5, 2)
     return module.eval()
 
@@ -166,7 +152,7 @@ def test_another_surrounding_of_the_same_attention(fast):
     other.attention = module.attention
     with torch.no_grad():
         other.before.bn.weight.mul_(3)
-        other.after.bn.bias.add_(3)
+        other.conv.bn.bias.add_(3)
     first, second = check(module, x), check(other, x)
     assert not torch.allclose(first, second)
     torch.testing.assert_close(check(module, x), first)
