@@ -70,7 +70,13 @@ def make_it_double(module):
     module.attention.conv_h.weight.data.mul_(3)
 
 
+def replace_the_forward_of_a_layer(module):
+    forward = module.attention.gate.forward
+    module.attention.gate.forward = lambda x: 1 - forward(x)
+
+
 CHANGES = [
+    replace_the_forward_of_a_layer,
     replace_a_parameter,
     replace_all_tensors,
     replace_a_layer,

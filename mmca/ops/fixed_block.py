@@ -44,6 +44,8 @@ class FixedBlock:
         self.parts = tuple(
             (owner._modules, tuple(owner._modules.values())) for owner in (attention, before, after)
         )
+        modules = (attention, before, after, *(part for _, parts in self.parts for part in parts))
+        self.owned = tuple(module.__dict__ for module in modules)
         layers, outer = attention._modules, after._modules
         norms = layers['bn1'], before._modules[before.norm_name], outer[after.norm_name]
         self.norms = tuple(norm.__dict__ for norm in norms)
@@ -78,6 +80,9 @@ class FixedBlock:
             return None
         for modules, parts in self.parts:
             if tuple(modules.values()) != parts:
+                return None
+        for own in self.owned:
+            if 'forward' in own:
                 return None
         attention_norm, first, last = self.norms
         if attention_norm['training'] or first['training'] or last['training']:
