@@ -122,6 +122,28 @@ def test_what_changes_after_the_first_image_counts(fast, change):
     assert not torch.allclose(check(module, x).float(), before, rtol=1e-3, atol=1e-3)
 
 
+class FullPrecision(nn.Conv2d):
+    def forward(self, x):
+        with torch.autocast('cpu', enabled=False):
+            return super().forward(x.float())
+
+
+@torch.no_grad()
+def test_autocast_of_the_projection_alone(fast):
+    module, x = make_module(), torch.randn(3, 8, 6, 7)
+    weight = module.before.conv.weight
+    module.before.conv = FullPrecision(8, 12, 1, bias=False)
+    module.before.conv.weight = weight
+    exact = check(module, x)
+    assert module.attention._fixed_block is not None
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        found = module(x)
+        with use_implementation('plain'):
+            expected = module(x)
+    assert found.dtype == expected.dtype == torch.bfloat16
+    assert (found - exact).abs().max() <= 0.05 * exact.abs().max()
+
+
 def test_tensors_of_a_functional_call_count(fast):
     module, x = make_module(), torch.randn(3, 8, 6, 7)
     before = check(module, x)

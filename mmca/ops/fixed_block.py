@@ -49,6 +49,8 @@ class FixedBlock:
         layers, outer = attention._modules, after._modules
         norms = layers['bn1'], before._modules[before.norm_name], outer[after.norm_name]
         self.norms = tuple(norm.__dict__ for norm in norms)
+        # The attention's parameters (8) and statistics (2), the norms before (4) and after it (4),
+        # and the convolution.
         self.tensors = tuple(
             (owner, name)
             for owner, names in (
