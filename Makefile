@@ -5,6 +5,8 @@ STACK ?= onedl
 PYTHON ?= python3
 VENV := $(if $(filter upstream,$(STACK)),.venv-upstream,.venv)
 RUN := $(VENV)/bin/python
+# Tests of one file stay in one process: they share trainings.
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 
 .PHONY: help setup demo demo-detection test test-quick lint doctor clean
 
@@ -36,10 +38,10 @@ lint: setup
 	$(RUN) -m ruff format --check .
 
 test: lint
-	$(RUN) -m pytest
+	$(RUN) -m pytest $(PARALLEL)
 
 test-quick: lint
-	$(RUN) -m pytest -m 'not slow'
+	$(RUN) -m pytest $(PARALLEL) -m 'not slow'
 
 doctor:
 	@$(or $(wildcard $(RUN)),$(PYTHON)) tools/doctor.py

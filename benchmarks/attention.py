@@ -117,6 +117,8 @@ def main() -> None:
     check_device(args)
     use_allocator(args)
 
+    # Of this checkout, also where it is not installed: on a machine with PyTorch alone.
+    sys.path.insert(0, str(ROOT))
     from measuring import measure_all
     from report import draw_chart, format_report, implementation, machine, write_json
 
@@ -124,9 +126,13 @@ def main() -> None:
     results |= measure_all(args)
     results['implementation'] = implementation(args.device)
     write_json(results, args.out / 'results.json')
-    draw_chart(results, args.out / 'chart.png')
     print(format_report(results))
-    print(f'\nWritten: {args.out / "results.json"}, {args.out / "chart.png"}')
+    print(f'\nWritten: {args.out / "results.json"}')
+    try:
+        draw_chart(results, args.out / 'chart.png')
+        print(f'         {args.out / "chart.png"}')
+    except ImportError:
+        print('No chart: it needs `pip install matplotlib`')
 
 
 if __name__ == '__main__':

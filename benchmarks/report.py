@@ -5,13 +5,10 @@ import os
 import platform
 from pathlib import Path
 
-import matplotlib
 import torch
 
+from mmca.files import write_atomic
 from mmca.ops.implementation import describe
-
-matplotlib.use('Agg')
-from matplotlib import pyplot as plt  # noqa: E402
 
 TITLES = {'none': 'no attention', 'plain': 'plain expression', 'timm': 'timm', 'mmca': 'mmca'}
 NO_TIMM = "timm's block was left out: `pip install timm` to compare with it."
@@ -134,14 +131,20 @@ def format_report(results: dict) -> str:
 
 
 def write_json(results: dict, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix('.part')
-    part.write_text(json.dumps(results, indent=2) + '\n')
-    part.replace(path)
+    write_atomic(path, (json.dumps(results, indent=2) + '\n').encode())
 
 
 def draw_chart(results: dict, path: Path) -> None:
-    """Bars of the ratios to the network without attention, with their quartiles."""
+    """Bars of the ratios to the network without attention, with their quartiles.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+    """
+    import matplotlib
+
+    matplotlib.use('Agg')
+    from matplotlib import pyplot as plt
+
     records = subject(results, 'network')
     names = [name for name in records[0]['variants'] if name != 'none']
     figure, axes = plt.subplots(figsize=(11, 4.5), layout='constrained')

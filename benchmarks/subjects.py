@@ -7,12 +7,17 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
+from network import coordinate_attention
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmca.models.attention import CoordinateAttention
-from mmca.models.backbones import MobileNetV2
+from mmca.ops.attention import CoordinateAttentionLayer
 from mmca.ops.implementation import use_implementation
+
+try:
+    from mmca.models.backbones import MobileNetV2
+except (ImportError, RuntimeError):  # without the OpenMMLab libraries
+    from network import MobileNetV2
 
 try:  # no dependency of mmca
     from timm.layers.coord_attn import CoordAttn
@@ -47,7 +52,7 @@ def timm_version() -> str | None:
     return None if CoordAttn is None else importlib.metadata.version('timm')
 
 
-def timm_block(block: CoordinateAttention) -> nn.Module:
+def timm_block(block: CoordinateAttentionLayer) -> nn.Module:
     """timm's block with the sizes and the weights of ours."""
     conv = block.conv1
     replacement = CoordAttn(conv.in_channels, rd_channels=conv.out_channels, bias=True)
@@ -57,7 +62,7 @@ def timm_block(block: CoordinateAttention) -> nn.Module:
 
 def block_variants(channels: int, device: str) -> dict[str, Variant]:
     """The block at reduction 32 by variant: ``plain`` (the expression), ``timm``, ``mmca``."""
-    block = CoordinateAttention(channels).to(device)
+    block = coordinate_attention(channels).to(device)
     variants = {'plain': Variant(copy.deepcopy(block), lambda: use_implementation('plain'))}
     if CoordAttn is not None:
         variants['timm'] = Variant(timm_block(block))
@@ -75,7 +80,7 @@ def network_variants(device: str) -> dict[str, Variant]:
     if CoordAttn is not None:
         variants['timm'] = Variant(copy.deepcopy(network))
         for module in list(variants['timm'].module.modules()):
-            if isinstance(getattr(module, 'attention', None), CoordinateAttention):
+            if isinstance(getattr(module, 'attention', None), CoordinateAttentionLayer):
                 module.attention = timm_block(module.attention)
     variants['mmca'] = Variant(network)
     return variants
@@ -91,7 +96,7 @@ def attention_elements(image_size: int) -> int:
 
     network = Classifier(dict(type='mmca.CoordinateAttention')).to('meta').eval()
     for module in network.modules():
-        if isinstance(module, CoordinateAttention):
+        if isinstance(module, CoordinateAttentionLayer):
             module.register_forward_pre_hook(add)
     with use_implementation('plain'), torch.no_grad():
         network(torch.empty(1, 3, image_size, image_size, device='meta'))

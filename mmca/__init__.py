@@ -5,13 +5,24 @@
 available under any default scope (mmseg, mmdet, mmpretrain). Classes that derive from one
 of these libraries live in modules that such a config imports by name, for example
 ``mmca.models.decode_heads``, so that importing ``mmca`` needs mmengine and mmcv only.
+``mmca.ops``, the attention itself, needs torch alone.
 """
 
-from .compatibility import check_versions
+from importlib.util import find_spec
+from typing import Any
+
 from .version import __version__
 
-check_versions()
+if find_spec('mmengine') is not None:
+    from . import registry  # checks the versions
 
-from . import registry  # noqa: E402
+__all__ = ['__version__', 'insert_attention', 'registry', 'remove_attention']
 
-__all__ = ['__version__', 'registry']
+
+def __getattr__(name: str) -> Any:
+    # The backbones need more than torch: not before they are asked for.
+    if name in ('insert_attention', 'remove_attention'):
+        from mmca.models.backbones import insertion
+
+        return getattr(insertion, name)
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

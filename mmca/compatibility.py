@@ -99,7 +99,7 @@ def problem_with(library: Library) -> str:
 
 
 def check_versions() -> None:
-    """Check the installed OpenMMLab libraries; called by ``import mmca``.
+    """Check the installed OpenMMLab libraries; called by ``import mmca.registry``.
 
     Raises:
         RuntimeError: A required library is missing, a version is out of range, or both flavours of

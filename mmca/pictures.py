@@ -10,51 +10,31 @@ from mmengine.config import Config
 from PIL import Image
 
 from mmca.checkpoint import load_file, state_dict_of
+from mmca.tables import Metric
+from mmca.training_log import read_scalars
 
 matplotlib.use('Agg')
 from matplotlib import pyplot as plt  # noqa: E402
 
 
-def read_scalars(work_dir: str | Path) -> list[dict]:
-    """Logged scalars of a run, in order, with the parts of an interrupted run joined.
-
-    A resumed run repeats the iterations after its checkpoint; the later record counts.
-
-    Raises:
-        FileNotFoundError: If the folder holds no log of mmengine's.
-    """
-    logs = sorted(Path(work_dir).glob('*/vis_data/scalars.json'))
-    if not logs:
-        raise FileNotFoundError(f'{work_dir}: no */vis_data/scalars.json; was it trained here?')
-    records = {}
-    for log in logs:
-        for line in log.read_text().splitlines():
-            record = json.loads(line)
-            records['loss' in record, record['step']] = record
-    return [records[key] for key in sorted(records)]
-
-
-def draw_curves(runs: dict[str, str | Path], metric: str, out: str | Path) -> None:
+def draw_curves(runs: dict[str, str | Path], metric: Metric, out: str | Path) -> None:
     """Loss and a validation metric against the step (iteration, or epoch for the metric).
 
     Args:
         runs (dict): Work directory of each run, by the name to show.
-        metric (str): Name of the metric in the logs, for example ``'mIoU'``.
+        metric (Metric): As a validation logs it.
         out (str | Path): PNG to write.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout='constrained')
-    # Detection metrics are logged as fractions, the others in percent.
-    highest = 1 if 'bbox' in metric or metric.endswith('mAP') else 100
     for name, work_dir in runs.items():
         scalars = read_scalars(work_dir)
         losses = [(s['step'], s['loss']) for s in scalars if 'loss' in s]
-        values = [(s['step'], s[metric]) for s in scalars if metric in s]
+        values = [(s['step'], metric.percent(s)) for s in scalars if metric.key in s]
         left.plot(*zip(*losses, strict=True), label=name)
         if values:
             right.plot(*zip(*values, strict=True), marker='o', label=name)
     left.set(xlabel='iteration', ylabel='training loss', ylim=(0, None))
-    label = f'validation {metric}' + (' (%)' if highest == 100 else '')
-    right.set(xlabel='step', ylabel=label, ylim=(0, highest))
+    right.set(xlabel='step', ylabel=f'validation {metric.long_name} (%)', ylim=(0, 100))
     for axes in (left, right):
         axes.grid(alpha=0.3)
         axes.legend()

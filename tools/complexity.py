@@ -54,70 +54,58 @@ def parse_args() -> argparse.Namespace:
 
 
 def published_configs() -> list[Path]:
-    """The configs that the published rows name, as far as they are there."""
-    from mmca.published import published_rows
+    """The configs that the published rows name."""
+    from mmca.tables import all_rows
 
-    names = [name for row in published_rows() for name in (row.config, row.alternative) if name]
-    paths = [CONFIGS / f'{name}.py' for name in names]
-    return [path for path in paths if path.is_file()]
+    return [
+        CONFIGS / f'{config}.py'
+        for row in all_rows()
+        if row.value is not None
+        for config in row.configs
+    ]
 
 
 def measure(path: Path, shape: Sequence[int] | None) -> list[str]:
     """The table's row of a config."""
     from mmengine.config import Config
 
-    from mmca.config_complexity import count_config, input_size
-    from mmca.published import find_published
+    from mmca.complexity.config import count_config, input_size
+    from mmca.errors import UserError
+    from mmca.tables import find_row
+    from mmca.tables.render import figures
 
+    if not path.is_file():
+        raise UserError('no such config; they are in configs/')
     cfg = Config.fromfile(path)
     own_size = input_size(cfg)
     height, width = shape or own_size
     counts = count_config(cfg, height, width)
-    published = find_published(path.stem)
+    published, parameters, published_madds, madds, *_ = figures(find_row(path.stem), counts)
     # Published at the config's own size: at another there is nothing to compare with.
-    comparable = published if (height, width) == own_size else None
-    return [
-        path.stem,
-        f'{height}x{width}',
-        f'{counts.parameters / 1e6:.3f}',
-        str(published.parameters) if published else '',
-        f'{counts.multiply_adds / 1e6:.1f}',
-        str(comparable.multiply_adds or '') if comparable else '',
-        f'{counts.other_operations / 1e6:.1f}',
-    ]
-
-
-def format_table(rows: list[Sequence[str]], markdown: bool) -> str:
-    """Names to the left, numbers to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    lines = [
-        [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))]
-        for row in rows
-    ]
-    if not markdown:
-        return '\n'.join('  '.join(cells) for cells in lines)
-    rule = ['-' * widths[0], *('-' * (width - 1) + ':' for width in widths[1:])]
-    return '\n'.join(f'| {" | ".join(cells)} |' for cells in [lines[0], rule, *lines[1:]])
+    published_madds = published_madds if (height, width) == own_size else ''
+    others = f'{counts.other_operations / 1e6:.1f}'
+    return [path.stem, f'{height}x{width}', parameters, published, madds, published_madds, others]
 
 
 def main() -> None:
     args = parse_args()
-    rows, errors = [], []
+    from mmca.errors import UserError, told_to_the_user
+    from mmca.tables.render import markdown_table, text_table
+
+    lines, errors = [HEADER], []
     for path in args.configs or published_configs():
-        if not path.is_file():
-            errors.append(f'Error: {path}: no such config; they are in configs/')
-            continue
         try:
             # Only the table goes to the standard output: libraries log there, too.
             with contextlib.redirect_stdout(sys.stderr):
-                rows.append(measure(path, args.shape))
+                lines.append(measure(path, args.shape))
         except Exception as error:  # of whatever the model does: one line, and the next config
-            reason = f'{type(error).__name__}: {error}'.strip().partition('\n')[0]
-            errors.append(f'Error: {path}: {reason}')
-    if rows:
-        print(format_table([HEADER, *rows], args.markdown))
+            kind = '' if isinstance(error, UserError) else f'{type(error).__name__}: '
+            errors.append(f'{path}: {kind}{error}'.strip().partition('\n')[0])
+    if len(lines) > 1:
+        print(markdown_table(lines, aligned=True) if args.markdown else text_table(lines))
     if errors:
-        raise SystemExit('\n'.join(errors))
+        with told_to_the_user():
+            raise UserError('\nError: '.join(errors))
 
 
 if __name__ == '__main__':

@@ -3,6 +3,9 @@
 Recognised by their keys and shapes: our own checkpoints, the CA authors' mbv2_ca.pth, the
 MobileNeXt authors' weights, torchvision's mobilenet_v2, and mmpretrain's and mmseg's MobileNetV2.
 Tensors keep their values and types. What does not match is an error until --drop names it.
+
+--insert puts the attention of a config into plain weights so that the outputs stay the same, in
+training mode, too: its gates start as a constant, whose inverse goes into the layer beside it.
 """
 
 import argparse
@@ -38,21 +41,42 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--ema', action='store_true', help='take the averaged copy of the weights in SRC'
     )
+    parser.add_argument(
+        '--prefix', help='take only what SRC has below it, e.g. teacher, of several networks'
+    )
+    attention = parser.add_mutually_exclusive_group()
+    attention.add_argument(
+        '--insert',
+        metavar='CONFIG',
+        help='insert the attention of this config, e.g. configs/mbv2ca_imagenet.py, into a plain '
+        'network of the same width',
+    )
+    attention.add_argument(
+        '--remove',
+        metavar='CONFIG',
+        help='the reverse, of a network as in CONFIG whose gates were never trained',
+    )
     parser.add_argument('--force', action='store_true', help='overwrite DST')
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
-    from mmca.checkpoint import CheckpointError
     from mmca.convert.convert import convert_file
+    from mmca.errors import told_to_the_user
 
-    try:
+    with told_to_the_user():
         report = convert_file(
-            args.source, args.target, to=args.to, drop=args.drop, ema=args.ema, force=args.force
+            args.source,
+            args.target,
+            to=args.to,
+            drop=args.drop,
+            ema=args.ema,
+            prefix=args.prefix,
+            insert=args.insert,
+            remove=args.remove,
+            force=args.force,
         )
-    except (CheckpointError, OSError) as error:
-        raise SystemExit(f'Error: {error}') from error
     print('\n'.join(report))
 
 

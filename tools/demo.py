@@ -11,6 +11,9 @@ import sys
 import time
 from pathlib import Path
 
+from mmca.errors import UserError, told_to_the_user
+from mmca.tables import DEEPLAB, SSDLITE
+
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / 'tools'
 CONFIGS = ROOT / 'configs'
@@ -40,7 +43,7 @@ def call(title: str, script: str, *arguments: object) -> None:
     print(f'\n== {title}\n   python tools/{script} {" ".join(command[2:])}\n', flush=True)
     status = subprocess.run(command).returncode
     if status:
-        sys.exit(f'demo: tools/{script} failed (exit status {status}), see above')
+        raise UserError(f'tools/{script} failed (exit status {status}), see above')
 
 
 def train(title: str, config: Path, work_dir: Path, data: Path, seed: int, *options: str) -> Path:
@@ -75,8 +78,9 @@ def segmentation(args: argparse.Namespace) -> str:
     names = (voc / 'ImageSets/Segmentation/val.txt').read_text().split()[:8]
     pairs = [(voc / f'JPEGImages/{n}.jpg', voc / f'SegmentationClass/{n}.png') for n in names]
     draw_predictions(config, checkpoint, pairs, args.work_dir / 'predictions.png')
-    draw_curves({config.stem: args.work_dir}, 'mIoU', args.work_dir / 'curves.png')
-    return f'mIoU {metrics["mIoU"]:.2f} %'
+    metric = DEEPLAB.sample_metric
+    draw_curves({config.stem: args.work_dir}, metric, args.work_dir / 'curves.png')
+    return f'mIoU {metric.percent(metrics):.2f} %'
 
 
 def detection(args: argparse.Namespace) -> str:
@@ -98,8 +102,9 @@ def detection(args: argparse.Namespace) -> str:
     annotations = scenes / 'annotations/instances_val2017.json'
     folder = scenes / 'val2017'
     draw_detections(config, checkpoint, annotations, folder, args.work_dir / 'predictions.png')
-    draw_curves({config.stem: args.work_dir}, 'coco/bbox_mAP_50', args.work_dir / 'curves.png')
-    return f'mAP@.5 {100 * metrics["coco/bbox_mAP_50"]:.1f} %'
+    metric = SSDLITE.sample_metric
+    draw_curves({config.stem: args.work_dir}, metric, args.work_dir / 'curves.png')
+    return f'mAP@.5 {metric.percent(metrics):.1f} %'
 
 
 TASKS = {'segmentation': segmentation, 'detection': detection}
@@ -111,7 +116,8 @@ def main() -> None:
     if args.work_dir is None:
         suffix = '' if args.task == 'segmentation' else f'_{args.task}'
         args.work_dir = Path(f'work_dirs/demo{suffix}')
-    result = TASKS[args.task](args)
+    with told_to_the_user():
+        result = TASKS[args.task](args)
     print(
         f'\n{result} on the validation scenes (synthetic, easy), seed {args.seed}, '
         f'{(time.monotonic() - started) / 60:.1f} minutes\n'

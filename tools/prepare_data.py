@@ -18,7 +18,7 @@ from mmca.dataprep import (
     voc0712,
     voc2012,
 )
-from mmca.dataprep.common import PrepareError
+from mmca.errors import UserError, told_to_the_user
 
 DATASETS = {
     'voc2012': voc2012,
@@ -54,27 +54,23 @@ def parse_args(argv: list[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the command line and return the exit status."""
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line."""
     argv = sys.argv[1:] if argv is None else argv
     options = parse_args(argv)
     dataset = DATASETS[options.dataset]
     # What an error message tells the user to run.
     arguments = [argument for argument in argv if argument != '--check']
     options.command = shlex.join(['python', 'tools/prepare_data.py', *arguments])
-    try:
-        (dataset.check if options.check else dataset.prepare)(options)
-    except PrepareError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 1
-    except OSError as error:  # no space left, no permission
-        print(f'error: {error}; then run: {options.command}', file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f'\ninterrupted; to continue, run: {options.command}', file=sys.stderr)
-        return 130
-    return 0
+    with told_to_the_user():
+        try:
+            (dataset.check if options.check else dataset.prepare)(options)
+        except OSError as error:  # no space left, no permission
+            raise UserError(f'{error}; then run: {options.command}') from error
+        except KeyboardInterrupt:
+            print(f'\ninterrupted; to continue, run: {options.command}', file=sys.stderr)
+            raise SystemExit(130) from None
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    main()

@@ -100,9 +100,9 @@ def settings_of(args: argparse.Namespace):
 
 def run(args: argparse.Namespace) -> None:
     from mmca.reproduce.execute import execute
+    from mmca.reproduce.plan import plan
     from mmca.reproduce.report import write_report
-    from mmca.reproduce.steps import plan
-    from mmca.reproduce.tables import choose_rows
+    from mmca.tables import choose_rows
 
     settings = settings_of(args)
     rows = choose_rows(args.table, args.row, settings.sample)
@@ -111,13 +111,14 @@ def run(args: argparse.Namespace) -> None:
 
 
 def report(args: argparse.Namespace) -> None:
+    from mmca.errors import UserError
     from mmca.reproduce.report import tables_with_records, write_report
 
     settings = settings_of(args)
     tables = args.tables or tables_with_records(settings)
     if not tables:
-        raise SystemExit(
-            f'Error: no records in {settings.reports / "runs"}; '
+        raise UserError(
+            f'no records in {settings.reports / "runs"}; '
             'make some with: python tools/reproduce.py run TABLE'
         )
     for table in tables:
@@ -126,10 +127,10 @@ def report(args: argparse.Namespace) -> None:
 
 def show(args: argparse.Namespace) -> None:
     from mmca.reproduce.listing import list_table
-    from mmca.reproduce.tables import all_tables
+    from mmca.tables import runs
 
     settings = settings_of(args)
-    for table in args.tables or all_tables():
+    for table in args.tables or runs():
         with contextlib.redirect_stdout(sys.stderr):  # the libraries' words
             text = list_table(table, settings)
         print(text, flush=True)
@@ -137,13 +138,11 @@ def show(args: argparse.Namespace) -> None:
 
 def main() -> None:
     args = parse_args()
-    from mmca.reproduce.steps import StepError
-    from mmca.reproduce.tables import UnknownRowError
+    from mmca.errors import told_to_the_user
 
     try:
-        {'list': show, 'run': run, 'report': report}[args.command](args)
-    except (StepError, UnknownRowError) as error:
-        raise SystemExit(f'Error: {error}') from error
+        with told_to_the_user():
+            {'list': show, 'run': run, 'report': report}[args.command](args)
     except BrokenPipeError:  # of `list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None

@@ -101,7 +101,7 @@ def make_steps(stack: Stack) -> list[Step]:
         Step(
             name='mmcv',
             title='mmcv, compiled against this PyTorch',
-            takes='about 10 minutes on 2 cores, or seconds when pip has it cached',
+            takes='about 5 minutes on 2 cores, or seconds when pip has it cached',
             commands=[['--no-build-isolation', stack.mmcv, *limits]],
             wanted={stack.mmcv: pins[stack.mmcv]},
             check=OPS_CHECK,
@@ -169,6 +169,17 @@ def missing_prerequisites(stack: Stack, todo: set[str], fresh: bool) -> list[str
     return list(filter(None, problems))
 
 
+def compile_mmcv(env: Environment, *args: str, **variables: str) -> None:
+    """Let pip install mmcv with the flags of `tools/mmcv_flags.py`, which keep the user's own."""
+    folder = env.path / 'mmcv-build'
+    if env.run([env.python, str(ROOT / 'tools' / 'mmcv_flags.py'), str(folder)]):
+        variables['CFLAGS'] = env.last_output().strip().splitlines()[-1]
+    try:
+        env.pip_install(*args, **variables)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)  # 400 MB
+
+
 def install_mmcv(step: Step, env: Environment) -> None:
     """Install mmcv and make sure that its compiled operators load with this torch."""
     toolkit = subprocess.run([env.python, '-c', FIND_TOOLKIT], stderr=subprocess.DEVNULL).returncode
@@ -180,14 +191,14 @@ def install_mmcv(step: Step, env: Environment) -> None:
         say('      after `pip cache remove "*mmcv"`.')
         variables['CUDA_VISIBLE_DEVICES'] = ''
     if not is_installed(step.wanted, env.site):
-        env.pip_install(*step.commands[0], **variables)
+        compile_mmcv(env, *step.commands[0], **variables)
     if all(env.check(step.check, device) for device in devices):
         return
     if re.search(OPENCV_TROUBLE, env.last_output()):
         raise SetupError(env.explain('mmcv does not import'))
     say('      this mmcv was compiled for another PyTorch: compiling it anew, without the cache')
     anew = ['--no-cache-dir', '--force-reinstall', '--no-deps']
-    env.pip_install(*anew, *step.commands[0], **variables)
+    compile_mmcv(env, *anew, *step.commands[0], **variables)
     for device in devices:
         if not env.check(step.check, device):
             raise SetupError(env.explain(f'mmcv.ops do not work on {device}'))
@@ -206,6 +217,13 @@ def perform(step: Step, env: Environment) -> None:
             advice = f'delete {env.path.name} and run the same command again'
             raise SetupError(env.explain(f'{step.title}: installed, but does not work', advice))
     env.mark_done(step)
+
+
+def compile_kernels(env: Environment) -> None:
+    """Compile the attention's kernels, so that no first use has to; it runs without them, too."""
+    if not env.run([env.python, str(ROOT / 'mmca' / 'ops' / 'build.py')]):
+        reason = env.last_output().strip().splitlines()[-1]
+        say(f'      not compiled, the attention runs without them: {reason}')
 
 
 def set_up(stack: Stack, env: Environment) -> None:
@@ -230,7 +248,7 @@ def set_up(stack: Stack, env: Environment) -> None:
         say(f'It keeps its Python {version}; to change that delete it and run this again.')
     with env.log.open('a') as log:
         print(f'\n=== {time.strftime("%Y-%m-%d %H:%M:%S")} {sys.version}', file=log)
-    total = len(steps) + 1
+    total = len(steps) + 2
     say(f'[1/{total}] virtual environment (seconds)')
     env.prepare()
     for number, step in enumerate(steps, start=2):
@@ -241,6 +259,8 @@ def set_up(stack: Stack, env: Environment) -> None:
         start = time.monotonic()
         perform(step, env)
         say(f'      done in {minutes(time.monotonic() - start)}')
+    say(f"[{total}/{total}] the attention's kernels (about a minute)")
+    compile_kernels(env)
     say(f'{env.path.name} is ready after {minutes(time.monotonic() - begun)}.')
 
 

@@ -13,7 +13,5 @@ log_processor = dict(by_epoch=False)
 visualizer = dict(
     type='mmca.DetLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')], name='visualizer'
 )
-# Malformed boxes stop a training before it begins.
-check_annotations = True
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')

@@ -14,7 +14,7 @@ def _pairs(backbone: StagedBackbone) -> Pairs:
     pairs = conv_and_norm('features.0.0', 'features.0.1', 'backbone.conv1')
     for number, (block_name, block) in enumerate(blocks(backbone), start=1):
         position = 0
-        for name, layer in block.named_children():
+        for name, layer in block.named_layers():
             theirs, ours = f'features.{number}.conv', f'{block_name}.{name}'
             if name == 'attention':
                 pairs += tuple(

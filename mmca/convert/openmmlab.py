@@ -21,7 +21,7 @@ def _own_pairs(architecture: type[StagedBackbone]) -> Pairs:
 def _mmpretrain_pairs() -> Pairs:
     pairs = [('backbone.conv1', 'backbone.conv1')]
     for block_name, block in blocks(build(MobileNetV2)):
-        for i, (name, _) in enumerate(block.named_children()):
+        for i, (name, _) in enumerate(block.named_layers()):
             pairs.append((f'{block_name}.conv.{i}', f'{block_name}.{name}'))
     return (*pairs, ('backbone.conv2', 'backbone.conv2'), _HEAD)
 

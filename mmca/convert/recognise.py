@@ -23,21 +23,15 @@ def nearest(keys: Collection[str]) -> tuple[Scheme, float]:
     return max(((scheme, scheme.coverage(keys)) for scheme in SCHEMES), key=lambda pair: pair[1])
 
 
-def find_scheme(keys: Collection[str]) -> Scheme | None:
-    """The scheme that the keys follow, or None."""
-    scheme, coverage = nearest(keys)
-    return scheme if coverage >= _LEAST_COVERAGE else None
-
-
 def recognise(keys: Collection[str], source: str) -> Scheme:
     """The scheme that the keys follow.
 
     Raises:
         CheckpointError: If it is none of the known ones.
     """
-    if scheme := find_scheme(keys):
-        return scheme
     scheme, coverage = nearest(keys)
+    if coverage >= _LEAST_COVERAGE:
+        return scheme
     known = '\n  '.join(scheme.title for scheme in SCHEMES)
     raise CheckpointError(
         f'{source}: not recognised; its first keys are {", ".join(list(keys)[:4])}. Nearest is '

@@ -9,7 +9,7 @@ def _pairs() -> Pairs:
     pairs = conv_and_norm('features.0.0', 'features.0.1', 'backbone.conv1')
     inverted_residuals = blocks(build(MobileNetV2))
     for number, (block_name, block) in enumerate(inverted_residuals, start=1):
-        *activated, projection = (name for name, _ in block.named_children())
+        *activated, projection = (name for name, _ in block.named_layers())
         theirs = f'features.{number}.conv'
         for i, name in enumerate(activated):
             pairs += conv_and_norm(f'{theirs}.{i}.0', f'{theirs}.{i}.1', f'{block_name}.{name}')

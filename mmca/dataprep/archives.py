@@ -18,7 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from .common import PrepareError, Progress, write_atomic
+from mmca.files import write_atomic
+from mmca.progress import Progress
+
+from .common import PrepareError
 
 _CHUNK = 1 << 20
 

@@ -9,8 +9,11 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from PIL import Image
 
+from mmca.files import write_atomic
+from mmca.progress import track
+
 from .archives import Archive, ensure_archives, extract
-from .common import PrepareError, track, write_atomic
+from .common import PrepareError
 from .verify import report, verify_counts, verify_pairs
 
 HELP = 'Cityscapes, fine annotations (its archives need a login there)'

@@ -7,9 +7,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
+from mmca.checks.coco import check_coco
+from mmca.checks.findings import describe
+from mmca.progress import track
+
 from .archives import Archive, ensure_archives, extract
-from .boxes import check_coco, describe
-from .common import PrepareError, track
+from .common import PrepareError
 from .verify import report, verify_counts, verify_pairs
 
 HELP = 'COCO 2017 for detection'

@@ -9,8 +9,10 @@ import tarfile
 from argparse import ArgumentParser, Namespace
 from pathlib import Path, PurePosixPath
 
+from mmca.progress import track
+
 from .archives import Archive, Member, ensure_archives, extract, members
-from .common import PrepareError, track
+from .common import PrepareError
 from .verify import report, verify_counts
 
 HELP = (

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from .common import PrepareError, track
+from mmca.progress import track
+
+from .common import PrepareError
 
 Pair = tuple[Path, Path | None]
 

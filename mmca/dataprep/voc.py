@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from .boxes import check_voc_xml, describe
-from .common import PrepareError, read_lines, track
+from mmca.checks.findings import describe
+from mmca.checks.voc_xml import check_voc_xml
+
+from .common import PrepareError, read_lines
 from .verify import report, verify_counts, verify_pairs
 
 
@@ -64,7 +66,7 @@ def verify(
             path = str(_list_path(folder, 'Main', split))
             found[path], wanted[path] = len(names), count
             images |= {_image(folder, name): _annotation(folder, name) for name in names}
-    checked = check_voc_xml(track(images.values(), 'checking annotations'), classes)
+    checked = check_voc_xml({xml: image for image, xml in images.items()}, classes)
     problems = verify_counts(found, wanted) + checked.problems
     problems += verify_pairs([(image, None) for image in images], ())
     totals = [

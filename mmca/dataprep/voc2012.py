@@ -6,8 +6,11 @@ import io
 from argparse import ArgumentParser, Namespace
 from pathlib import Path, PurePosixPath
 
+from mmca.files import write_atomic, write_lines
+from mmca.images.palette import palette_image
+
 from .archives import Archive, ensure_archives, extract, members
-from .common import PrepareError, palette_image, write_atomic, write_lines
+from .common import PrepareError
 from .verify import report, verify_counts, verify_pairs
 from .voc import list_names
 

@@ -1,4 +1,4 @@
-"""Several processes: without GPUs, when one is lost, and when a run goes on with another number."""
+"""Several processes: when one is done or lost, and when a run goes on with another number."""
 
 import gc
 import logging
@@ -10,38 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from mmengine.config import Config
 from mmengine.dist import is_distributed
 from mmengine.runner import Runner
 
 from mmca.checkpoint import CheckpointError, load_file
-
-
-@contextmanager
-def communicating(cfg: Config) -> Iterator[None]:
-    """Let a Runner that is built within connect its processes through gloo if there is no GPU.
-
-    With GPUs, or one process, nothing is changed.
-    """
-    if cfg.launcher == 'none' or torch.cuda.is_available():
-        yield
-        return
-    cfg.merge_from_dict({'env_cfg.dist_cfg.backend': 'gloo'})
-    if not cfg.get('model_wrapper_cfg'):
-        cfg.model_wrapper_cfg = dict(
-            type='MMDistributedDataParallel',
-            broadcast_buffers=False,
-            find_unused_parameters=cfg.get('find_unused_parameters', False),
-        )
-    # The Runner's default names a GPU.
-    cfg.model_wrapper_cfg.device_ids = None
-    # mmengine's init_dist calls it whatever the backend; it would raise an error.
-    set_device = torch.cuda.set_device
-    torch.cuda.set_device = lambda device: None
-    try:
-        yield
-    finally:
-        torch.cuda.set_device = set_device
+from mmca.errors import UserError
 
 
 def leave() -> None:
@@ -59,6 +32,17 @@ def leave() -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
+
+
+@contextmanager
+def connection_watched() -> Iterator[None]:
+    """Within, the loss of another process is a UserError."""
+    try:
+        yield
+    except RuntimeError as error:
+        if message := connection_lost(error):
+            raise UserError(message) from error
+        raise
 
 
 def connection_lost(error: RuntimeError) -> str | None:

@@ -1,9 +1,30 @@
 import re
 from pathlib import Path
 
+from mmengine.config import Config
 from mmengine.logging import print_log
 
 from mmca.checkpoint import CheckpointError, load_file
+from mmca.errors import UserError
+
+
+def choose_start(cfg: Config, resume: str | None) -> None:
+    """Set where a training starts.
+
+    Args:
+        cfg (Config): Its config.
+        resume (str | None): A checkpoint to go on from, ``'auto'`` for the newest in the work dir.
+
+    Raises:
+        UserError: If there is nothing to go on from, or if another run would be overwritten.
+    """
+    if resume == 'auto':
+        cfg.load_from = find_resumable(cfg.work_dir)
+    else:
+        refuse_to_overwrite(cfg.work_dir, resumed=resume)
+        if resume:
+            cfg.load_from = require_resumable(resume)
+    cfg.resume = bool(resume)
 
 
 def training_checkpoints(work_dir: str | Path) -> list[Path]:
@@ -57,12 +78,12 @@ def find_resumable(work_dir: str | Path) -> str:
 
 
 def refuse_to_overwrite(work_dir: str | Path, resumed: str | Path | None = None) -> None:
-    """Raise an error if ``work_dir`` holds checkpoints of a run other than the resumed one's."""
+    """Raise a UserError if ``work_dir`` holds checkpoints of a run other than the resumed one's."""
     earlier = training_checkpoints(work_dir)
     if resumed and Path(resumed).resolve().parent == Path(work_dir).resolve():
         return
     if earlier:
-        raise FileExistsError(
+        raise UserError(
             f'{work_dir} holds a trained run ({earlier[0].name}) that would be overwritten. '
             'Go on with it: --resume; or keep it and give another --work-dir.'
         )

@@ -2,6 +2,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmdet.evaluation import VOCMetric as _VOCMetric
+from mmdet.evaluation import voc_classes
 from mmengine.logging import print_log
 
 from mmca.registry import METRICS
@@ -10,6 +11,8 @@ from mmca.registry import METRICS
 @METRICS.register_module()
 class VOCMetric(_VOCMetric):
     """mmdet's VOCMetric that can also write what PASCAL VOC's development kit reads.
+
+    Its table has the names of the data's own classes.
 
     Args:
         outfile_prefix (str | None): Write ``<outfile_prefix>_<class>.txt`` for each class, with a
@@ -31,6 +34,9 @@ class VOCMetric(_VOCMetric):
     def compute_metrics(self, results: list) -> dict:
         if self.outfile_prefix:
             self._write(results)
+        if list(self.dataset_meta['classes']) != voc_classes():
+            # It names the rows of its table after VOC's classes, and fails at the 21st.
+            self.dataset_meta = {**self.dataset_meta, 'dataset_type': None}
         return super().compute_metrics(results)
 
     def _write(self, results: list) -> None:

@@ -1,30 +1,33 @@
 """Compiles the C++ kernels: ``python -m mmca.ops.build [--arch native|avx2]``.
 
-Libraries lie in torch's folder for extensions (environment variable ``TORCH_EXTENSIONS_DIR``,
-default ``~/.cache/torch_extensions``), each named after all that decides whether it fits: the
-sources, torch's version and the instruction set; for ``native`` that is the machine's own, so a
-folder that machines share never gives one of them the other's instructions.
+They lie in torch's folder for extensions (``TORCH_EXTENSIONS_DIR``, by default
+``~/.cache/torch_extensions``), named after all that decides whether they fit: sources, torch's
+version and instruction set, so machines that share the folder never get each other's.
 
 This file is also run as a script, by a process that does not import mmca: it needs torch only.
 """
 
 import argparse
 import hashlib
+import logging
 import os
 import platform
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import torch
 from torch._appdirs import user_cache_dir
 
 SOURCES = Path(__file__).parent / 'cpp'
-# torch itself asks for no optimisation; without OpenMP its parallel loops are silently serial.
-FLAGS = ['-O3', '-fopenmp', '-fno-math-errno']
+# torch asks for no optimisation; without OpenMP its parallel loops are silently serial.
+FLAGS = ['-O3', '-g0', '-fopenmp', '-fno-math-errno']
 ARCHITECTURES = {'native': ['-march=native'], 'avx2': ['-mavx2', '-mfma']}
-TIMEOUT = 60  # seconds that a build at first use may take
+# With the tools (ninja) of an environment that was not activated.
+_PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get('PATH', '')])
+_logger = logging.getLogger('mmca')
 
 
 class BuildError(RuntimeError):
@@ -33,11 +36,10 @@ class BuildError(RuntimeError):
 
 def _instruction_set() -> str:
     """What ``-march=native`` stands for on this machine."""
-    try:
-        lines = Path('/proc/cpuinfo').read_text().splitlines()
-    except OSError:
+    cpuinfo, named = Path('/proc/cpuinfo'), ('flags', 'Features', 'model name', 'CPU part')
+    if not cpuinfo.is_file():
         return f'{platform.machine()} {platform.processor()} {platform.node()}'
-    named = ('flags', 'Features', 'model name', 'CPU part')
+    lines = cpuinfo.read_text().splitlines()
     return '\n'.join(sorted({line for line in lines if line.startswith(named)}))
 
 
@@ -52,27 +54,26 @@ def library_path(arch: str) -> Path:
     return Path(root) / f'mmca_{arch}_{digest}' / f'mmca_{arch}.so'
 
 
-def _environment() -> dict:
-    """This process's, with the tools (ninja) of an environment that was not activated."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get('PATH', '')])
-    return {**os.environ, 'PATH': path}
+def built() -> str | None:
+    """The instruction set whose library is there and runs on this machine, if any."""
+    if library_path('native').is_file():
+        return 'native'
+    # torch looks for the same instructions before it takes its own kernels of this level.
+    has_avx2 = torch.backends.cpu.get_cpu_capability() in ('AVX2', 'AVX512')
+    return 'avx2' if has_avx2 and library_path('avx2').is_file() else None
 
 
 def missing_tool() -> str | None:
     """The program that compiling needs and that is not installed, if any."""
-    for tool in (os.environ.get('CXX', 'c++').split()[0], 'ninja'):
-        if shutil.which(tool, path=_environment()['PATH']) is None:
-            return tool
-    return None
+    tools = os.environ.get('CXX', 'c++').split()[0], 'ninja'
+    return next((tool for tool in tools if shutil.which(tool, path=_PATH) is None), None)
 
 
 def build(arch: str) -> Path:
-    """Compile for ``arch`` unless that is done, and return the library's path.
+    """Compile for ``arch``, unless that is done, and return the library's path.
 
-    Processes that build the same at once wait for each other.
-
-    Raises:
-        BuildError: If a tool is missing, the folder cannot be written or the compiler fails.
+    Processes that build the same at once wait for each other. Raises a :class:`BuildError` if a
+    tool is missing, the folder cannot be written or the compiler fails.
     """
     import fcntl
 
@@ -81,17 +82,21 @@ def build(arch: str) -> Path:
         return library
     if (tool := missing_tool()) is not None:
         raise BuildError(f'{tool} is not installed')
-    os.environ.update(_environment())
+    os.environ['PATH'] = _PATH
     from torch.utils.cpp_extension import load
 
     partial = library.with_name('partial')
     try:
         library.parent.mkdir(parents=True, exist_ok=True)
-        # The system drops this lock with the process that holds it; torch's own, a file, would
-        # stay behind in `partial` and keep everyone waiting: so that starts afresh.
+        # The system drops this lock with its process; torch's own, a file, would stay in `partial`.
         with open(library.with_name('lock'), 'w') as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not library.is_file():
+                _logger.warning(
+                    'mmca compiles its kernels for this machine, once: about half a minute '
+                    '(without them: MMCA_ATTENTION=plain)'
+                )
+                start = time.perf_counter()
                 shutil.rmtree(partial, ignore_errors=True)
                 partial.mkdir()
                 load(
@@ -104,6 +109,7 @@ def build(arch: str) -> Path:
                 )
                 os.replace(partial / library.name, library)
                 shutil.rmtree(partial, ignore_errors=True)
+                _logger.warning('mmca compiled them in %.0f s', time.perf_counter() - start)
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:
         lines = [line for line in str(error).splitlines() if line.strip()]
         failed = [line for line in lines if 'error:' in line]
@@ -111,50 +117,12 @@ def build(arch: str) -> Path:
     return library
 
 
-def build_in_time(arch: str, timeout: float = TIMEOUT) -> Path:
-    """:func:`build` in a process of its own, which is killed after ``timeout`` seconds.
-
-    Raises:
-        BuildError: As :func:`build`, or if the time is over.
-    """
-    library = library_path(arch)
-    if (tool := missing_tool()) is not None:
-        raise BuildError(f'{tool} is not installed')
-    process = subprocess.Popen(
-        [sys.executable, __file__, '--arch', arch],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors='replace',
-        start_new_session=True,  # the compilers, too, are to end with it
-    )
-    try:
-        output, _ = process.communicate(timeout=timeout)
-    except subprocess.TimeoutExpired:
-        raise BuildError(f'it takes longer than {timeout:g} s') from None
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, 9)
-            process.wait()
-    if process.returncode != 0 or not library.is_file():
-        lines = output.strip().splitlines() or [f'exit status {process.returncode}']
-        raise BuildError(lines[-1])
-    return library
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog='python -m mmca.ops.build',
-        description='Compile the fast CPU kernels, so that no first use has to.',
+        prog='python -m mmca.ops.build', description='Compile the fast CPU kernels beforehand.'
     )
-    parser.add_argument(
-        '--arch',
-        choices=sorted(ARCHITECTURES),
-        default='native',
-        help="native: for this machine's processor; avx2: for any x86-64 processor with AVX2, as "
-        'for a container image (default: %(default)s)',
-    )
+    about = 'native (default): for this processor; avx2: for any x86-64 with AVX2, as for an image'
+    parser.add_argument('--arch', choices=sorted(ARCHITECTURES), default='native', help=about)
     try:
         print(build(parser.parse_args().arch))
     except BuildError as error:

@@ -3,46 +3,56 @@
 Environment variable ``MMCA_ATTENTION``, or :func:`use_implementation` in a program:
 
 - ``auto`` (default): C++ kernels on the CPU, Triton's on CUDA, each if it works there
-- ``plain``: the plain PyTorch expression
 - ``cpp``, ``triton``: that one on its device, the plain expression on the other
-
-What cannot be built, or computes wrongly in a first small trial, is left out with one log line.
-Whatever watches or transforms PyTorch's operators sees the plain expression, too: tracing,
-``torch.compile``, ONNX export, counting operations, ``torch.func``, forward-mode derivatives.
+- ``plain``: the plain PyTorch expression, which also runs, with one log line, where kernels cannot
+  be built or compute wrongly when they are first tested, and where something watches or transforms
+  PyTorch's operators: tracing, ``torch.compile``, export, counting, ``torch.func``
 """
+
+from __future__ import annotations
 
 import contextlib
 import logging
 import os
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import torch
-from mmengine.logging import print_log
 from torch import Tensor
 from torch.autograd import forward_ad
+from torch.nn.modules import module as nn_module
 
 from mmca.ops import build
-from mmca.ops.kernels import CppKernels, TritonKernels, built
-from mmca.ops.trial import try_out
+from mmca.ops.cpp_kernels import CppKernels
+from mmca.ops.self_test import check_kernels
+
+if TYPE_CHECKING:
+    from mmca.ops.triton_kernels import TritonKernels
 
 CHOICES = ('auto', 'plain', 'cpp', 'triton')
 _OF_DEVICE = {'cpu': 'cpp', 'cuda': 'triton'}
+_KINDS = 'forward', 'forward_pre', 'backward', 'backward_pre'
+_GLOBAL_HOOKS = [getattr(nn_module, f'_global_{kind}_hooks') for kind in _KINDS]
+_logger = logging.getLogger('mmca')
 
 _override: str | None = None
 _loaded: dict[str, CppKernels | TritonKernels | str] = {}
 
-if hasattr(torch.compiler, 'is_compiling'):
-    is_compiling = torch.compiler.is_compiling
-else:  # torch 2.1
-    is_compiling = torch._utils.is_compiling
+# The second is torch 2.1's.
+is_compiling = getattr(torch.compiler, 'is_compiling', None) or torch._utils.is_compiling
+
+
+def _autocast_dtype(device: str) -> torch.dtype | None:
+    """The type in which convolutions run on a device under autocast; None without."""
+    if hasattr(torch, 'get_autocast_dtype'):
+        return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
+    if device == 'cuda':  # torch 2.1
+        return torch.get_autocast_gpu_dtype() if torch.is_autocast_enabled() else None
+    return torch.get_autocast_cpu_dtype() if torch.is_autocast_cpu_enabled() else None
 
 
 def setting() -> str:
-    """The choice in force.
-
-    Raises:
-        ValueError: If ``MMCA_ATTENTION`` is not one of the choices.
-    """
+    """The choice in force; a ValueError if ``MMCA_ATTENTION`` is not one of the choices."""
     name = _override or os.environ.get('MMCA_ATTENTION', 'auto')
     if name not in CHOICES:
         raise ValueError(f'MMCA_ATTENTION={name!r} is not one of {", ".join(CHOICES)}')
@@ -51,11 +61,7 @@ def setting() -> str:
 
 @contextlib.contextmanager
 def use_implementation(name: str) -> Iterator[None]:
-    """Within the ``with`` block, choose as ``MMCA_ATTENTION=name`` does, for all threads.
-
-    Raises:
-        ValueError: If ``name`` is not one of the choices.
-    """
+    """Within the ``with`` block, choose as ``MMCA_ATTENTION=name`` does, for all threads."""
     global _override
     if name not in CHOICES:
         raise ValueError(f'use_implementation: {name!r} is not one of {", ".join(CHOICES)}')
@@ -74,9 +80,9 @@ def describe(device: str | torch.device = 'cpu') -> tuple[str, str]:
     if setting() not in ('auto', name):
         return 'plain', f'MMCA_ATTENTION={setting()}'
     if name == 'cpp' and not isinstance(_loaded.get(name), str):
-        if (arch := built()) is not None:
+        if arch := build.built():
             return name, f'{arch} kernels in {build.library_path(arch).parent}'
-        if (tool := build.missing_tool()) is not None:
+        if tool := build.missing_tool():
             return 'plain', f'no kernels are built, and {tool} is not installed'
         return name, 'compiled at first use, or by: python -m mmca.ops.build'
     kernels = _kernels(name)
@@ -84,14 +90,17 @@ def describe(device: str | torch.device = 'cpu') -> tuple[str, str]:
 
 
 def kernels_for(x: Tensor) -> CppKernels | TritonKernels | None:
-    """The kernels for the map ``x``, None for the plain expression."""
+    """The kernels for the map ``x`` (N, C, H, W), None for the plain expression."""
     if is_compiling() or torch.jit.is_tracing() or type(x) is not Tensor or _is_watched():
         return None
-    name = _OF_DEVICE.get(x.device.type)
+    device = x.device.type
+    name = _OF_DEVICE.get(device)
     if name is None or x.dim() != 4 or x.numel() == 0 or setting() not in ('auto', name):
         return None
     kernels = _kernels(name)
-    return None if isinstance(kernels, str) or x.dtype not in kernels.dtypes else kernels
+    if isinstance(kernels, str) or x.dtype not in kernels.dtypes:
+        return None
+    return kernels if _autocast_dtype(device) in (None, *kernels.dtypes) else None
 
 
 def _is_watched() -> bool:
@@ -99,23 +108,26 @@ def _is_watched() -> bool:
         torch._C._len_torch_dispatch_stack() > 0
         or torch._C._functorch.peek_interpreter_stack() is not None
         or forward_ad._current_level >= 0
+        or any(_GLOBAL_HOOKS)
     )
 
 
+def _load(name: str) -> CppKernels | TritonKernels:
+    if name == 'cpp':
+        return CppKernels(build.built() or 'native')
+    from mmca.ops.triton_kernels import TritonKernels  # without Triton an ImportError
+
+    return TritonKernels()
+
+
 def _kernels(name: str) -> CppKernels | TritonKernels | str:
-    """The kernels, or the reason why there are none; tried once in a process."""
+    """The kernels, or the reason why there are none; loaded and tested once in a process."""
     if name not in _loaded:
         try:
-            kernels = CppKernels() if name == 'cpp' else TritonKernels()
-            with torch.no_grad(), torch.autocast(kernels.device, enabled=False):
-                try_out(kernels)
+            kernels = _load(name)
+            check_kernels(kernels)
             _loaded[name] = kernels
         except Exception as error:  # whatever it is: attention works without
-            lines = str(error).splitlines() or [type(error).__name__]
-            _loaded[name] = lines[0]
-            print_log(
-                f'mmca runs coordinate attention without its {name} kernels: {lines[0]}',
-                'current',
-                logging.WARNING,
-            )
+            _loaded[name] = reason = (str(error).splitlines() or [type(error).__name__])[0]
+            _logger.warning(f'mmca runs coordinate attention without its {name} kernels: {reason}')
     return _loaded[name]

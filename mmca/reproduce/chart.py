@@ -23,9 +23,9 @@ def draw_chart(table: str, entries: list, settings: Settings, out: Path) -> None
     backbones = {entry.row.backbone for entry in shown}
     figure, axes = plt.subplots(figsize=(1.6 + 1.3 * len(shown), 4), layout='constrained')
     for x, entry in enumerate(shown):
-        if entry.row.published:
+        if entry.row.value is not None:
             label = None if axes.get_legend_handles_labels()[1] else 'published'
-            axes.plot(x - 0.12, entry.row.published.value, 'D', color='tab:gray', label=label)
+            axes.plot(x - 0.12, entry.row.value, 'D', color='tab:gray', label=label)
         if entry.values:
             known = axes.get_legend_handles_labels()[1]
             seeds = [x + 0.12] * len(entry.values)
@@ -42,7 +42,7 @@ def draw_chart(table: str, entries: list, settings: Settings, out: Path) -> None
     title = f'{table}, synthetic sample ({settings.difficulty})' if settings.sample else table
     axes.set_xticks(range(len(shown)), names)
     axes.set(xlim=(-0.6, len(shown) - 0.4), xlabel='attention', title=title)
-    axes.set_ylabel(f'{shown[0].row.metric} (%)')
+    axes.set_ylabel(f'{shown[0].row.metric.name} (%)')
     low, high = axes.get_ylim()
     if high - low < _LEAST_SPAN:
         axes.set_ylim((low + high - _LEAST_SPAN) / 2, (low + high + _LEAST_SPAN) / 2)

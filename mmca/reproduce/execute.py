@@ -7,14 +7,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from .settings import ROOT
-from .steps import Draw, Evaluate, StepError, Train
-
-Step = Draw | Train | Evaluate
+from .step import Step, StepError
 
 
 @contextmanager
@@ -54,13 +52,7 @@ class Clock:
 
     def __init__(self, steps: list[Step]) -> None:
         self.waiting = list(steps)
-        self.measured: dict[tuple, list[float]] = {}
-
-    def _kind(self, step: Step) -> tuple:
-        row = step.row if isinstance(step, Train) else None
-        row = step.training.row if isinstance(step, Evaluate) else row
-        # Rows of one table differ in their attention alone.
-        return (type(step), row.method, row.metric) if row else (type(step), step.title)
+        self.measured: dict[Hashable, list[float]] = {}
 
     def start(self, step: Step) -> None:
         self.waiting.remove(step)
@@ -68,7 +60,7 @@ class Clock:
     def record(self, step: Step, seconds: float, share: float = 1.0) -> None:
         """A step took so long for this share of it."""
         if share > 0:
-            self.measured.setdefault(self._kind(step), []).append(seconds / share)
+            self.measured.setdefault(step.kind, []).append(seconds / share)
 
     def left(self, step: Step, seconds: float, share: float, done: float) -> str:
         """Time left in words: of the current step, of which ``share`` took ``seconds``, and after.
@@ -77,10 +69,10 @@ class Clock:
         """
         measured = {kind: sum(t) / len(t) for kind, t in self.measured.items()}
         if share > 0:
-            measured.setdefault(self._kind(step), seconds / share)
-        kinds = [self._kind(other) for other in self.waiting]
+            measured.setdefault(step.kind, seconds / share)
+        kinds = [other.kind for other in self.waiting]
         total = sum(measured.get(kind, 0) for kind in kinds)
-        whole = seconds / share if share > 0 else measured.get(self._kind(step), 0)
+        whole = seconds / share if share > 0 else measured.get(step.kind, 0)
         total += max(whole * (1 - done) - seconds, 0)
         if not total:
             return ''

@@ -1,6 +1,8 @@
 """What ``tools/reproduce.py list`` prints of a table."""
 
-from .report import computed, entries_of
+from mmca.tables.render import text_table
+
+from .report import entries_of
 from .settings import Settings
 
 
@@ -11,36 +13,15 @@ def list_table(table: str, settings: Settings) -> str:
         UnknownRowError: If there is no such table, or it has no rows at this scale.
     """
     entries = entries_of(table, settings)
-    metric = entries[0].row.metric
-    lines = [
-        (
-            'config',
-            'params (M): published',
-            'computed',
-            'M-Adds (M): published',
-            'computed',
-            f'{metric} (%): published',
-            'ours',
-        ),
-        *(
-            (
-                entry.row.config or f'({entry.row.backbone.split(" (")[0]}: quoted only)',
-                str(entry.row.published.parameters) if entry.row.published else '',
-                computed(entry.row.config)[0],
-                str(entry.row.published.multiply_adds or '') if entry.row.published else '',
-                computed(entry.row.config)[1],
-                entry.published,
-                entry.trained,
-            )
-            for entry in entries
-        ),
-    ]
-    widths = [max(map(len, column)) for column in zip(*lines)]
-    text = '\n'.join(
-        '  '.join([line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:]))])
-        for line in lines
-    )
-    first = next(entry.row for entry in entries if entry.row.config)
-    pretrain = ', from a backbone that is pretrained first' if first.classifier else ''
+    header = ['config', 'params (M): published', 'computed', 'M-Adds (M): published', 'computed']
+    header += [f'{entries[0].row.metric.name} (%): published', 'ours']
+    lines = [header]
+    for entry in entries:
+        quoted = f'({entry.row.backbone.split(" (")[0]}: quoted only)'
+        lines.append([entry.row.config or quoted, *entry.figures])
+    pretrained = any(entry.row.pretraining for entry in entries)
     run = settings.run_command(table)
-    return f'\n{table}{pretrain}\n{text}\n  all rows: {run}\n  one row:  {run} --row CONFIG\n'
+    return (
+        f'\n{table}{", from a backbone that is pretrained first" if pretrained else ""}\n'
+        f'{text_table(lines)}\n  all rows: {run}\n  one row:  {run} --row CONFIG\n'
+    )

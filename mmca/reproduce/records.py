@@ -12,10 +12,10 @@ from mmengine.config import Config
 
 import mmca
 from mmca.compatibility import LIBRARIES, installed
-from mmca.dataprep.common import write_atomic
+from mmca.errors import UserError
+from mmca.files import write_atomic
 
 from .settings import ROOT, config_path
-from .tables import METRICS, Row
 
 
 def file_hash(path: Path) -> str:
@@ -39,7 +39,7 @@ def read_record(path: Path) -> dict | None:
     """A record; None if there is none.
 
     Raises:
-        ValueError: If the file is damaged.
+        UserError: If the file is damaged.
     """
     if not path.is_file():
         return None
@@ -48,7 +48,7 @@ def read_record(path: Path) -> dict | None:
         float(record['value'])
         return record
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f'{path}: damaged record ({error}); restore or delete it') from error
+        raise UserError(f'{path}: damaged record ({error}); restore or delete it') from error
 
 
 def source_state() -> dict:
@@ -86,12 +86,6 @@ def environment() -> dict:
     if torch.cuda.is_available():
         machine['gpu'] = torch.cuda.get_device_name()
     return {'versions': versions, 'machine': machine}
-
-
-def metric_of(row: Row, metrics: dict) -> float:
-    """The row's metric in percent, of what ``tools/test.py --out`` wrote."""
-    key, factor = METRICS[row.metric]
-    return round(factor * metrics[key], 2)
 
 
 def records_of(config: str, reports: Path) -> dict[int, dict]:

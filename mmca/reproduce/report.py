@@ -9,22 +9,14 @@ from statistics import mean, stdev
 
 from mmengine.config import Config
 
-from mmca.config_complexity import count_config, input_size
-from mmca.dataprep.common import write_atomic
+from mmca.complexity import Complexity
+from mmca.complexity.config import count_config, input_size
+from mmca.files import write_atomic
+from mmca.tables import Row, UnknownRowError, find_run, runs
+from mmca.tables.render import figures, filled_columns, markdown_table
 
 from . import records
 from .settings import Settings, config_path
-from .tables import Row, UnknownRowError, all_tables, find_table
-
-_HEADER = (
-    'backbone',
-    'attention',
-    'config',
-    'published params (M)',
-    'computed params (M)',
-    'published M-Adds',
-    'computed M-Adds',
-)
 
 
 @dataclass(frozen=True)
@@ -49,9 +41,10 @@ class Entry:
         return f'{mean(self.values):.2f} ± {stdev(self.values):.2f} ({len(self.values)} seeds)'
 
     @property
-    def published(self) -> str:
-        """The published metric, as printed."""
-        return str(self.row.published.value) if self.row.published else ''
+    def figures(self) -> list[str]:
+        """Cells, see :func:`mmca.tables.render.figures`."""
+        config = self.row.config
+        return figures(self.row, computed(config) if config else None, self.trained)
 
 
 def entries_of(table: str, settings: Settings) -> list[Entry]:
@@ -60,7 +53,7 @@ def entries_of(table: str, settings: Settings) -> list[Entry]:
     Raises:
         UnknownRowError: If there is no such table, or it has no rows at this scale.
     """
-    rows = find_table(table)
+    rows = find_run(table)
     if settings.sample:
         rows = [row.on_sample() for row in rows if row.config]
     return [
@@ -72,7 +65,7 @@ def entries_of(table: str, settings: Settings) -> list[Entry]:
 def tables_with_records(settings: Settings) -> list[str]:
     """Names of the tables of which a row has a record."""
     found = []
-    for table in all_tables():
+    for table in runs():
         try:
             if any(entry.runs for entry in entries_of(table, settings)):
                 found.append(table)
@@ -82,34 +75,10 @@ def tables_with_records(settings: Settings) -> list[str]:
 
 
 @cache
-def computed(config: str) -> tuple[str, str]:
-    """Parameters and multiply-adds of a config in millions, as printed; empty without one."""
-    if not config:
-        return '', ''
+def computed(config: str) -> Complexity:
+    """Parameters and multiply-adds of a config, by name."""
     cfg = Config.fromfile(config_path(config))
-    counts = count_config(cfg, *input_size(cfg))
-    return f'{counts.parameters / 1e6:.3f}', f'{counts.multiply_adds / 1e6:.1f}'
-
-
-def cells_of(entry: Entry, settings: Settings) -> list[str]:
-    """The cells of an entry's line."""
-    row, published = entry.row, entry.row.published
-    links = ', '.join(
-        f'[{seed}]({os.path.relpath(settings.record(row.config, seed), settings.reports)})'
-        for seed in entry.runs
-    )
-    return [
-        row.backbone,
-        row.attention,
-        row.config,
-        str(published.parameters) if published else '',
-        computed(row.config)[0],
-        str(published.multiply_adds or '') if published else '',
-        computed(row.config)[1],
-        entry.published,
-        entry.trained,
-        links,
-    ]
+    return count_config(cfg, *input_size(cfg))
 
 
 def conclusion(entries: list[Entry]) -> str:
@@ -132,12 +101,15 @@ def conclusion(entries: list[Entry]) -> str:
 
 def render(table: str, entries: list[Entry], settings: Settings) -> str:
     """The report as markdown."""
-    metric = entries[0].row.metric
-    names = (*_HEADER, f'published {metric}', f'our {metric}', 'runs (seed)')
-    lines = [names, ['---'] * len(names), *(cells_of(entry, settings) for entry in entries)]
-    # A column that no row fills, such as a published one on the sample, is left out.
-    filled = [i for i in range(len(names)) if any(line[i] for line in lines[2:])]
-    text = '\n'.join(f'| {" | ".join(line[i] for i in filled)} |' for line in lines)
+    metric = entries[0].row.metric.name
+    header = ['backbone', 'attention', 'config', 'published params (M)', 'computed params (M)']
+    header += ['published M-Adds', 'computed M-Adds', f'published {metric}', f'our {metric}']
+    lines = [[*header, 'runs (seed)']]
+    for entry in entries:
+        names = [entry.row.backbone, entry.row.attention, entry.row.config]
+        lines.append([*names, *entry.figures, _links(entry, settings)])
+    lines = filled_columns(lines)
+    text = markdown_table(lines, left=len(lines[0]))
     title = f'# {table}'
     intro = 'Metrics in percent, each of the last checkpoint.'
     if settings.sample:
@@ -153,6 +125,13 @@ def render(table: str, entries: list[Entry], settings: Settings) -> str:
         f'Made by `{settings.run_command(table)}`; a link leads to the record of '
         'the run: config, commit, checkpoint, libraries, machine, seed.\n'
     )
+
+
+def _links(entry: Entry, settings: Settings) -> str:
+    """To the records, by seed."""
+    config, folder = entry.row.config, settings.reports
+    paths = {seed: os.path.relpath(settings.record(config, seed), folder) for seed in entry.runs}
+    return ', '.join(f'[{seed}]({path})' for seed, path in paths.items())
 
 
 def _machines(entries: list[Entry]) -> str:

@@ -5,7 +5,9 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from .tables import Row
+from mmca.tables import CLASSIFIER, Method, Row
+
+from .step import StepError
 
 ROOT = Path(__file__).parents[2]
 # Layout of the sample, for each method: options of tools/prepare_data.py, the folder's suffix, and
@@ -88,16 +90,32 @@ class Settings:
         """File with the outcome of one training."""
         return self.reports / 'runs' / f'{config}_seed_{seed}.json'
 
-    def sample_command(self, method: str) -> list[str]:
+    def sample_command(self, method: Method) -> list[str]:
         """Options of ``tools/prepare_data.py`` that draw the sample for a method."""
-        options, suffix, _ = _SAMPLE[method]
+        options, suffix, _ = _SAMPLE[method.name]
         where = ['--out', str(self.data / f'{self.scale}{suffix}')]
         return ['sample', '--difficulty', self.difficulty, *options, *where]
 
     def data_root(self, row: Row) -> Path:
         """Data root of the datasets of a row's config."""
         if self.sample:
-            _, suffix, inner = _SAMPLE[row.method]
+            _, suffix, inner = _SAMPLE[row.method.name]
             return self.data / f'{self.scale}{suffix}' / inner
         root = Path(Config.fromfile(config_path(row.config)).data_root)
         return self.data / root.relative_to('data') if root.is_relative_to('data') else root
+
+    def require_data(self, row: Row) -> None:
+        """Raise a StepError if the data of a row, which is not drawn here, is not there."""
+        root = self.data_root(row)
+        if self.sample or root.exists():
+            return
+        command = Config.fromfile(config_path(row.config)).data_command
+        raise StepError(
+            f'No data: {row.config} wants {root}, which does not exist: get it with '
+            f'`{command} --data-root {self.data}`, or say where it is with --data DIR'
+            + (
+                f'. Rows that start from it take its weights with --pretrained {row.config}=FILE'
+                if row.method == CLASSIFIER
+                else ''
+            )
+        )

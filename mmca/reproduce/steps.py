@@ -1,35 +1,32 @@
-"""The steps that reproduce rows, in order: draw the sample, pretrain, train, test."""
+"""The steps that reproduce rows: draw the sample, train (also the pretraining), test."""
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
 
 from mmengine.config import Config
 
 from mmca.engine.resume import training_checkpoints
-from mmca.pictures import read_scalars
+from mmca.tables import Method, Row
+from mmca.training_log import read_scalars
 
 from . import records
 from .settings import Settings, config_path, home
-from .tables import Row
-
-
-class StepError(RuntimeError):
-    """A step cannot run, or failed; the message says what to do."""
+from .step import Step, StepError
 
 
 @dataclass(frozen=True)
-class Draw:
+class Draw(Step):
     """Draw the sample that a method trains on."""
 
-    method: str
+    method: Method
     settings: Settings
 
     @property
     def title(self) -> str:
-        return f'draw the sample for {self.method}'
+        return f'draw the sample for {self.method.name}'
 
     def is_done(self) -> bool:
         return False  # tools/prepare_data.py verifies what is there
@@ -38,18 +35,12 @@ class Draw:
         options = self.settings.sample_command(self.method)
         return ['python', str(home() / 'tools/prepare_data.py'), *options]
 
-    def progress(self) -> float:
-        return 0.0
-
     def log(self) -> Path:
-        return self.settings.work / self.settings.scale / f'draw_{self.method}.log'
-
-    def finish(self, seconds: float) -> None:
-        pass
+        return self.settings.work / self.settings.scale / f'draw_{self.method.name}.log'
 
 
 @dataclass(frozen=True)
-class Train:
+class Train(Step):
     """Train a config with one seed, or go on with it."""
 
     row: Row
@@ -59,6 +50,11 @@ class Train:
     @property
     def title(self) -> str:
         return f'train {self.row.config}, seed {self.seed}'
+
+    @property
+    def kind(self) -> Hashable:
+        # Rows of one table differ in their attention alone.
+        return 'train', self.row.method, self.row.metric
 
     @property
     def work_dir(self) -> Path:
@@ -86,12 +82,10 @@ class Train:
 
     def start_from(self) -> Path | None:
         """Checkpoint of the classifier that gives the backbone; None from scratch."""
-        name = self.row.classifier
-        if not name:
+        row, settings = self.row.pretraining, self.settings
+        if row is None:
             return None
-        return (
-            self.settings.pretrained.get(name) or pretraining(self.row, self.settings).checkpoint()
-        )
+        return settings.pretrained.get(row.config) or pretraining(row, settings).checkpoint()
 
     def origin(self) -> dict:
         """What the run depends on; it may not change while the run is interrupted."""
@@ -101,12 +95,13 @@ class Train:
             'config_sha256': records.config_hash(self.row.config),
             'seed': self.seed,
             'scale': self.settings.scale,
-            'pretrained': self.row.classifier or None,
+            'pretrained': self.row.pretraining.config if self.row.pretraining else None,
             'pretrained_sha256': records.file_hash(start) if start and start.is_file() else None,
             'train_options': list(self.settings.train_options),
         }
 
     def command(self) -> list[str]:
+        self.settings.require_data(self.row)
         self._begin()
         options = [f'randomness.seed={self.seed}']
         if start := self.start_from():
@@ -167,7 +162,7 @@ class Train:
 
 
 @dataclass(frozen=True)
-class Evaluate:
+class Evaluate(Step):
     """Evaluate the last checkpoint of a training, and record the outcome."""
 
     training: Train
@@ -175,6 +170,10 @@ class Evaluate:
     @property
     def title(self) -> str:
         return self.training.title.replace('train', 'test', 1)
+
+    @property
+    def kind(self) -> Hashable:
+        return 'test', *self.training.kind[1:]
 
     @property
     def _metrics(self) -> Path:
@@ -187,9 +186,6 @@ class Evaluate:
         row, settings = self.training.row, self.training.settings
         record = records.read_record(settings.record(row.config, self.training.seed))
         return bool(record) and record['config_sha256'] == records.config_hash(row.config)
-
-    def progress(self) -> float:
-        return 0.0
 
     def command(self) -> list[str]:
         row, settings = self.training.row, self.training.settings
@@ -204,8 +200,8 @@ class Evaluate:
         origin = json.loads((self.training.work_dir / 'origin.json').read_text())
         record = {
             **origin,
-            'metric': row.metric,
-            'value': records.metric_of(row, metrics),
+            'metric': row.metric.name,
+            'value': row.metric.percent(metrics),
             'metrics': metrics,
             'checkpoint': self.training.checkpoint().name,
             'checkpoint_sha256': records.file_hash(self.training.checkpoint()),
@@ -231,31 +227,5 @@ def launch(
 
 
 def pretraining(row: Row, settings: Settings) -> Train:
-    """The training of the classifier that a row starts from: with seed 0, for all seeds."""
-    classifier = Row('', row.classifier, row.backbone, row.attention, 'classifier', 'top1')
-    return Train(classifier, 0, settings)
-
-
-def plan(rows: list[Row], settings: Settings) -> Iterator[Draw | Train | Evaluate]:
-    """All steps of the rows, the finished ones too, each once.
-
-    Rows come one after another, all seeds of the first, then the next: a table fills from the top.
-    """
-    planned = set()
-    for row in rows:
-        steps: list[Draw | Train | Evaluate] = []
-        runs = [Train(row, seed, settings) for seed in range(settings.seeds)]
-        if row.classifier and row.classifier not in settings.pretrained:
-            if settings.sample:
-                steps.append(Draw('classifier', settings))
-            steps.append(pretraining(row, settings))
-        if settings.sample:
-            steps.append(Draw(row.method, settings))
-        steps += [step for run in runs for step in (run, Evaluate(run))]
-        if all(Evaluate(run).is_done() for run in runs):
-            steps = [step for step in steps if isinstance(step, Evaluate)]
-        for step in steps:
-            key = (type(step), step.title)
-            if key not in planned:
-                planned.add(key)
-                yield step
+    """The training of a classifier that rows start from: with seed 0, for all their seeds."""
+    return Train(row, 0, settings)

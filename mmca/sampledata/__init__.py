@@ -5,7 +5,7 @@ it say nothing about any real dataset.
 """
 
 from .classes import VOC_CLASSES
-from .generate import generate
+from .generate import SampleError, generate
 from .layouts import LAYOUTS
 from .scene import DIFFICULTIES, Instance, Scene, draw_scene
 from .settings import SampleSettings
@@ -15,6 +15,7 @@ __all__ = [
     'LAYOUTS',
     'VOC_CLASSES',
     'Instance',
+    'SampleError',
     'SampleSettings',
     'Scene',
     'draw_scene',

@@ -7,11 +7,18 @@ import os
 import shlex
 from pathlib import Path
 
-from ..dataprep.common import PrepareError, write_atomic
+from mmca.errors import UserError
+from mmca.files import partial_of, write_atomic
+
 from .layouts import LAYOUTS
 from .settings import SampleSettings
 
 STATE_FILE = 'sample.json'
+
+
+class SampleError(UserError):
+    """The sample cannot be written there, or not so small."""
+
 
 _README = """\
 Synthetic sample data, drawn by mmca
@@ -45,22 +52,23 @@ def generate(settings: SampleSettings, root: Path, layout: str = 'voc2012') -> b
         Whether anything had to be written.
 
     Raises:
-        PrepareError: The folder holds something else, or the layout needs more scenes.
+        SampleError: The folder holds something else, or the layout needs more scenes.
         ValueError: The layout is unknown.
     """
     if layout not in LAYOUTS:
         raise ValueError(f'layout must be one of {tuple(LAYOUTS)}, got {layout!r}')
     for split, count in settings.counts.items():
         if count < LAYOUTS[layout].minimum:
-            raise PrepareError(
+            raise SampleError(
                 f'--{split} must be at least {LAYOUTS[layout].minimum} with --layout {layout}, '
                 f'so that all 20 classes occur, got {count}'
             )
     wanted = {'layout': layout, **settings.as_dict()}
     state = read_state(root)
     if state is None:
-        if root.exists() and (not root.is_dir() or set(os.listdir(root)) - {f'{STATE_FILE}.tmp'}):
-            raise PrepareError(
+        leftover = {partial_of(root / STATE_FILE).name}
+        if root.exists() and (not root.is_dir() or set(os.listdir(root)) - leftover):
+            raise SampleError(
                 f'{root} is not empty and holds no sample ({STATE_FILE} is missing); nothing was '
                 'written. Give another folder with --out.'
             )
@@ -70,7 +78,7 @@ def generate(settings: SampleSettings, root: Path, layout: str = 'voc2012') -> b
             for key, value in wanted.items()
             if state['settings'].get(key) != value
         )
-        raise PrepareError(
+        raise SampleError(
             f'{root} holds another sample ({differing}); nothing was written. Give another folder '
             'with --out, or remove this one.'
         )
@@ -93,7 +101,7 @@ def read_state(root: Path) -> dict | None:
         state = json.loads(path.read_text())
         return {'settings': dict(state['settings']), 'complete': bool(state['complete'])}
     except (ValueError, KeyError, TypeError) as error:
-        raise PrepareError(f'{path} is unreadable ({error}); remove {root} and run again') from None
+        raise SampleError(f'{path} is unreadable ({error}); remove {root} and run again') from None
 
 
 def _write_state(root: Path, settings: dict, complete: bool) -> None:

@@ -4,6 +4,7 @@ _base_ = './detection.py'
 data_command = 'python tools/prepare_data.py bccd'
 dataset_type = 'VOCDataset'
 data_root = 'data/bccd'
+prepared_root = data_root  # what data_command fills
 metainfo = dict(
     classes=('RBC', 'WBC', 'Platelets'),
     palette=[(220, 20, 60), (119, 11, 32), (0, 0, 142)],

@@ -5,6 +5,7 @@ _base_ = './segmentation.py'
 data_command = 'python tools/prepare_data.py camvid'
 dataset_type = 'BaseSegDataset'
 data_root = 'data/camvid'
+prepared_root = data_root  # what data_command fills
 crop_size = (256, 256)
 metainfo = dict(
     classes=(

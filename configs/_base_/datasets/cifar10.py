@@ -4,6 +4,7 @@ _base_ = './classification.py'
 data_command = 'python tools/prepare_data.py cifar10'
 dataset_type = 'CustomDataset'
 data_root = 'data/cifar10'
+prepared_root = data_root  # what data_command fills
 metainfo = dict(
     classes=(
         'airplane',

@@ -5,6 +5,7 @@ _base_ = './segmentation.py'
 data_command = 'python tools/prepare_data.py cityscapes'
 dataset_type = 'CityscapesDataset'
 data_root = 'data/cityscapes'
+prepared_root = data_root  # what data_command fills
 crop_size = (768, 768)
 train_pipeline = [
     dict(type='mmca.SeedAugmentation'),

@@ -3,6 +3,7 @@ _base_ = './detection.py'
 data_command = 'python tools/prepare_data.py coco'
 dataset_type = 'CocoDataset'
 data_root = 'data/coco'
+prepared_root = data_root  # what data_command fills
 train_dataloader = dict(
     # Of each of 8 GPUs.
     batch_size=32,

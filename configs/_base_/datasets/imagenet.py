@@ -4,6 +4,7 @@ _base_ = './classification.py'
 data_command = 'python tools/prepare_data.py imagenet'
 dataset_type = 'ImageNet'
 data_root = 'data/imagenet'
+prepared_root = data_root  # what data_command fills
 train_pipeline = [
     dict(type='mmca.SeedAugmentation'),
     dict(type='mmca.LoadImageFromFile'),

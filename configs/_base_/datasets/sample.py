@@ -3,6 +3,7 @@ _base_ = './voc2012_aug.py'
 data_command = 'python tools/prepare_data.py sample'
 dataset_type = 'PascalVOCDataset'
 data_root = 'data/sample_easy/VOCdevkit/VOC2012'
+prepared_root = data_root  # what data_command fills
 crop_size = (128, 128)
 train_pipeline = [
     dict(type='mmca.SeedAugmentation'),

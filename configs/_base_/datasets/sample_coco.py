@@ -3,6 +3,7 @@
 _base_ = './coco.py'
 data_command = 'python tools/prepare_data.py sample --layout coco'
 data_root = 'data/sample_easy_coco'
+prepared_root = data_root  # what data_command fills
 metainfo = dict(
     classes=(
         'aeroplane',

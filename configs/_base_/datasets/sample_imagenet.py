@@ -6,6 +6,7 @@ data_command = (
 )
 dataset_type = 'CustomDataset'
 data_root = 'data/sample_easy_imagenet'
+prepared_root = data_root  # what data_command fills
 # No flip and no crop: in the hard sample the place in the frame decides some classes.
 train_pipeline = [
     dict(type='mmca.SeedAugmentation'),

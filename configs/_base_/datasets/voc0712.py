@@ -4,6 +4,7 @@ _base_ = './detection.py'
 data_command = 'python tools/prepare_data.py voc0712'
 dataset_type = 'VOCDataset'
 data_root = 'data/VOCdevkit'
+prepared_root = data_root  # what data_command fills
 train_dataloader = dict(
     # Of each of 4 GPUs.
     batch_size=24,

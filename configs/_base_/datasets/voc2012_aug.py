@@ -4,6 +4,7 @@ _base_ = './segmentation.py'
 data_command = 'python tools/prepare_data.py voc2012'
 dataset_type = 'PascalVOCDataset'
 data_root = 'data/VOCdevkit/VOC2012'
+prepared_root = data_root  # what data_command fills
 crop_size = (512, 512)
 train_pipeline = [
     dict(type='mmca.SeedAugmentation'),

@@ -1,37 +1,74 @@
-from collections.abc import Iterator
-from contextlib import contextmanager
-
+import mmcv
+import numpy as np
 from mmcv.transforms import LoadImageFromFile as _LoadImageFromFile
+from mmengine import fileio
+from PIL import Image
 
-from mmca.options import suggest_options
+from mmca.images.colours import COLOR_TYPES, to_array
+from mmca.images.opening import BadImageError, naming_file, open_image
+from mmca.options import check_choice, suggest_options
 from mmca.registry import TRANSFORMS
+
+# What OpenCV decodes as it is meant.
+_EIGHT_BIT = ('1', 'L', 'LA', 'P', 'PA', 'RGB', 'RGBA', 'RGBX', 'CMYK', 'YCbCr')
+_START_OF_SCAN, _END_OF_IMAGE = b'\xff\xda', b'\xff\xd9'  # JPEG
 
 
 @TRANSFORMS.register_module()
 @suggest_options
 class LoadImageFromFile(_LoadImageFromFile):
-    """mmcv's LoadImageFromFile, with an error that names a file it cannot decode.
+    """mmcv's LoadImageFromFile for every kind of image, with errors that name the file.
 
-    Decoding is Pillow's: OpenCV fills the rest of a truncated JPEG with grey and goes on.
-    Options are mmcv's.
+    Decoding is Pillow's: OpenCV fills the rest of a truncated JPEG with grey and goes on. With
+    ``imdecode_backend='cv2'`` it is OpenCV's, except for images that OpenCV cannot read.
+    :func:`mmca.images.colours.to_array` says what becomes of each mode. Options are mmcv's.
+
+    Raises:
+        BadImageError: If the image is missing, damaged, or cannot be read as it is meant.
     """
 
-    def __init__(self, imdecode_backend: str = 'pillow', **kwargs) -> None:
-        super().__init__(imdecode_backend=imdecode_backend, **kwargs)
+    def __init__(
+        self, imdecode_backend: str = 'pillow', color_type: str = 'color', **kwargs
+    ) -> None:
+        super().__init__(imdecode_backend=imdecode_backend, color_type=color_type, **kwargs)
+        check_choice('LoadImageFromFile', 'color_type', color_type, COLOR_TYPES)
 
     def transform(self, results: dict) -> dict | None:
-        with naming_file(results['img_path']):
-            return super().transform(results)
+        path = results['img_path']
+        try:
+            with naming_file(path):
+                image = self._decode(path, self._read(path))
+        except BadImageError:
+            if self.ignore_empty:
+                return None
+            raise
+        results['img'] = image.astype(np.float32) if self.to_float32 else image
+        results['img_shape'] = results['ori_shape'] = image.shape[:2]
+        return results
+
+    def _read(self, path: str) -> bytes:
+        if self.file_client_args is None:
+            return fileio.get(path, backend_args=self.backend_args)
+        return fileio.FileClient.infer_client(self.file_client_args, path).get(path)
+
+    def _decode(self, path: str, content: bytes) -> np.ndarray:
+        if self.imdecode_backend in ('turbojpeg', 'tifffile'):
+            return mmcv.imfrombytes(content, flag=self.color_type, backend=self.imdecode_backend)
+        with open_image(path, content) as image:
+            if self.imdecode_backend == 'cv2' and _is_for_opencv(image):
+                _refuse_cut_off_jpeg(image, content)
+                array = mmcv.imfrombytes(content, flag=self.color_type, backend='cv2')
+                if array is not None:
+                    return array
+            return to_array(image, path, self.color_type)
 
 
-@contextmanager
-def naming_file(path: str) -> Iterator[None]:
-    """Context in which a failure to read an image becomes an error that names the file."""
-    remedy = 'restore it, and look for more with tools/prepare_data.py NAME --check'
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f'{path}: no such image; {remedy}') from error
-    # Pillow reports damage in each of these ways.
-    except (OSError, SyntaxError, AttributeError) as error:
-        raise ValueError(f'{path}: cannot be decoded ({error}); {remedy}') from error
+def _is_for_opencv(image: Image.Image) -> bool:
+    # OpenCV multiplies the colours of TIFF by their alpha.
+    return image.mode in _EIGHT_BIT and (image.format != 'TIFF' or 'A' not in image.mode)
+
+
+def _refuse_cut_off_jpeg(image: Image.Image, content: bytes) -> None:
+    # Neither marker is ever among the coded pixels.
+    if image.format == 'JPEG' and content.rfind(_END_OF_IMAGE) < content.rfind(_START_OF_SCAN):
+        raise OSError('image file is truncated')

@@ -1,12 +1,23 @@
 """Transforms for mmseg. A config that uses one imports this module in ``custom_imports``."""
 
+import cv2
+import mmcv
 import numpy as np
+from mmengine import fileio
 from mmseg.datasets.transforms import LoadAnnotations as _LoadAnnotations
 
+from mmca.errors import UserError
+from mmca.images.labels import (
+    check_labels,
+    label_problem,
+    label_table,
+    present_labels,
+    size_problem,
+    to_labels,
+)
+from mmca.images.opening import BadImageError, naming_file, open_image
 from mmca.options import check_at_least, suggest_options
 from mmca.registry import TRANSFORMS
-
-from .loading import naming_file
 
 
 @TRANSFORMS.register_module()
@@ -14,14 +25,17 @@ from .loading import naming_file
 class LoadSegAnnotations(_LoadAnnotations):
     """mmseg's LoadAnnotations that refuses a mask that does not fit its image or classes.
 
+    An image of a dataset without masks (no ``data_prefix.seg_map_path``) passes as it is.
+
     Args:
-        num_classes (int): Labels must be below it, or ``ignore_index``.
+        num_classes (int): Labels must be below it, or ``ignore_index``. 1 stands for one output
+            of the network, which tells label 1 from label 0.
         ignore_index (int): The label of pixels that do not count.
         **kwargs: Options of mmseg's ``LoadAnnotations``.
 
     Raises:
-        ValueError: If the mask cannot be decoded, has another size than the image, or holds
-            a label outside the classes; the message names the file.
+        BadImageError: If the mask cannot be decoded, has another size than the image, holds
+            colours, fractions, or a label outside the classes; the message names the file.
     """
 
     def __init__(self, num_classes: int, ignore_index: int = 255, **kwargs) -> None:
@@ -32,21 +46,36 @@ class LoadSegAnnotations(_LoadAnnotations):
         self.ignore_index = ignore_index
 
     def transform(self, results: dict) -> dict:
+        if results.get('seg_map_path') is None:
+            return results
+        return super().transform(results)
+
+    def _load_seg_map(self, results: dict) -> None:
         path = results['seg_map_path']
         with naming_file(path):
-            results = super().transform(results)
-        mask = results['gt_seg_map']
-        if mask.shape != tuple(results['ori_shape']):
-            raise ValueError(
-                f'{path}: the mask is {mask.shape[::-1]}, its image {results["img_path"]} '
-                f'{tuple(results["ori_shape"])[::-1]} pixels (width, height); restore the pair'
+            content = fileio.get(path, backend_args=self.backend_args)
+            if self.imdecode_backend == 'pillow':
+                with open_image(path, content) as image:
+                    labels = to_labels(image, path)
+            else:
+                decoded = mmcv.imfrombytes(content, 'unchanged', backend=self.imdecode_backend)
+                labels = check_labels(decoded, path)
+        if labels.shape != tuple(results['ori_shape']):
+            raise BadImageError(
+                size_problem(path, labels.shape, results['img_path'], results['ori_shape'])
             )
-        labels = np.unique(mask)
-        outside = labels[(labels >= self.num_classes) & (labels != self.ignore_index)].tolist()
-        if outside:
-            raise ValueError(
-                f'{path}: labels {outside} are outside the {self.num_classes} classes '
-                f'(0-{self.num_classes - 1}, ignored: {self.ignore_index}); correct the mask, or '
-                'num_classes in the config'
+        table = label_table(self._reduces_zero(results), results.get('label_map'))
+        present = present_labels(labels)
+        if problem := label_problem(present, table, self.num_classes, self.ignore_index):
+            raise BadImageError(f'{path}: {problem}')
+        results['gt_seg_map'] = cv2.LUT(labels.astype(np.uint8, copy=False), table)
+        results['seg_fields'].append('gt_seg_map')
+
+    def _reduces_zero(self, results: dict) -> bool:
+        of_dataset = results['reduce_zero_label']
+        if self.reduce_zero_label not in (None, of_dataset):
+            raise UserError(
+                f'LoadSegAnnotations: reduce_zero_label={self.reduce_zero_label}, but that of '
+                f"the dataset is {of_dataset}: set the dataset's alone"
             )
-        return results
+        return of_dataset

@@ -2,6 +2,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from mmengine.hooks import CheckpointHook as _CheckpointHook
+from mmengine.hooks import EMAHook
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
@@ -42,7 +43,7 @@ class CheckpointHook(_CheckpointHook):
         model = runner.model
         while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
             model = model.module
-        weights = state_dict_of(checkpoint)
+        weights = state_dict_of(checkpoint, own=model.state_dict())
         # A run's own checkpoint, resumed or tested, must fit in full.
         starting = isinstance(runner.optim_wrapper, OptimWrapper) and not runner._resume
         ignored = self.ignore_keys if starting else ()
@@ -56,6 +57,10 @@ class CheckpointHook(_CheckpointHook):
         checkpoint['state_dict'] = {
             key: value for key, value in weights.items() if not key.startswith(ignored)
         }
+        for hook in runner.hooks:
+            # It comes before this one, and took what it found under the names of the file.
+            if isinstance(hook, EMAHook) and not runner._resume:
+                hook.after_load_checkpoint(runner, checkpoint)
 
     @contextmanager
     def _removing_last(self) -> Iterator[None]:

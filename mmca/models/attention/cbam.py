@@ -63,6 +63,10 @@ class CBAM(nn.Module):
             nn.init.zeros_(conv.bias)
         nn.init.zeros_(self.bn_spatial.weight)
 
+    def gate_layers(self) -> dict[str, int]:
+        """The layers whose outputs the gates are made of, and how often each is added up."""
+        return {'conv_expand': 2, 'bn_spatial': 1}
+
     def _mlp(self, pooled: Tensor) -> Tensor:
         return self.conv_expand(self.act(self.conv_reduce(pooled)))
 

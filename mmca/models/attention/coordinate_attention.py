@@ -1,20 +1,19 @@
-import torch
 from mmcv.cnn import build_activation_layer, build_norm_layer
-from torch import Tensor, nn
 
-from mmca.ops.coordinate_gate import attention_between, coordinate_attention
+from mmca.ops.attention import CoordinateAttentionLayer
 from mmca.options import check_at_least, check_choice, suggest_options
 from mmca.registry import MODELS
 
 
 @MODELS.register_module()
 @suggest_options
-class CoordinateAttention(nn.Module):
+class CoordinateAttention(CoordinateAttentionLayer):
     """Coordinate attention, Hou et al., CVPR 2021, Sec. 3.2 and Fig. 2(c).
 
     The map is averaged along its width and along its height, both profiles pass one shared
     1x1 convolution, and each then gives a gate: ``y = x * gate_w * gate_h``. Parameters and
-    their names are those of the authors' code (``conv1``, ``bn1``, ``conv_h``, ``conv_w``).
+    their names are those of the authors' code (``conv1``, ``bn1``, ``conv_h``, ``conv_w``). The
+    formula stands in :mod:`mmca.ops.reference`; :mod:`mmca.ops.implementation` says what runs.
 
     Args:
         in_channels (int): Channels C of the input and the output.
@@ -33,10 +32,6 @@ class CoordinateAttention(nn.Module):
 
     Raises:
         ValueError: If an option is out of range.
-
-    Note:
-        ``'hw'`` runs through the fast kernels of :mod:`mmca.ops` where they are available, see
-        :mod:`mmca.ops.implementation`.
     """
 
     def __init__(
@@ -49,55 +44,20 @@ class CoordinateAttention(nn.Module):
         act_cfg: dict = dict(type='HSwish'),
         gate_cfg: dict = dict(type='Sigmoid'),
     ) -> None:
-        super().__init__()
         check_at_least('CoordinateAttention', 'in_channels', in_channels, 1)
         check_at_least('CoordinateAttention', 'reduction', reduction, 1)
         check_at_least('CoordinateAttention', 'min_channels', min_channels, 1)
         check_choice('CoordinateAttention', 'axes', axes, ('hw', 'h', 'w'))
         mid_channels = max(min_channels, in_channels // reduction)
-        self.axes = axes
-        self.conv1 = nn.Conv2d(in_channels, mid_channels, 1)
-        self.bn1 = build_norm_layer(norm_cfg, mid_channels)[1]
-        self.act = build_activation_layer(act_cfg)
-        if 'h' in axes:
-            self.conv_h = nn.Conv2d(mid_channels, in_channels, 1)
-        if 'w' in axes:
-            self.conv_w = nn.Conv2d(mid_channels, in_channels, 1)
-        self.gate = build_activation_layer(gate_cfg)
+        super().__init__(
+            in_channels,
+            mid_channels,
+            norm=build_norm_layer(norm_cfg, mid_channels)[1],
+            act=build_activation_layer(act_cfg),
+            gate=build_activation_layer(gate_cfg),
+            axes=axes,
+        )
 
-    def forward(self, x: Tensor) -> Tensor:
-        if not torch.jit.is_scripting():
-            out = coordinate_attention(self, x) if self.axes == 'hw' else None
-            if out is not None:
-                return out
-        return self.plain_forward(x)
-
-    @torch.jit.unused
-    def forward_between(self, before: nn.Module, x: Tensor, after: nn.Module) -> Tensor:
-        """``after(self(before(x)))`` with less time and memory, where the layers allow it.
-
-        See :func:`mmca.ops.coordinate_gate.attention_between`.
-        """
-        if self.axes == 'hw' and type(self) is CoordinateAttention:
-            out = attention_between(self, before, x, after)
-            if out is not None:
-                return out
-        return after(self(before(x)))
-
-    def plain_forward(self, x: Tensor) -> Tensor:
-        """The plain PyTorch expression: the reference for the fast implementations."""
-        height, width = x.shape[2:]
-        profiles = []
-        if 'h' in self.axes:
-            profiles.append(nn.functional.adaptive_avg_pool2d(x, (height, 1)))
-        if 'w' in self.axes:
-            along_width = nn.functional.adaptive_avg_pool2d(x, (1, width))
-            profiles.append(along_width.permute(0, 1, 3, 2))
-        # One batch norm sees both profiles, so they are normalised together.
-        y = self.act(self.bn1(self.conv1(torch.cat(profiles, dim=2))))
-        out = x
-        if 'w' in self.axes:
-            out = out * self.gate(self.conv_w(y[:, :, -width:].permute(0, 1, 3, 2)))
-        if 'h' in self.axes:
-            out = out * self.gate(self.conv_h(y[:, :, :height]))
-        return out
+    def gate_layers(self) -> dict[str, int]:
+        """The layers whose outputs the gates are made of, and how often each is added up."""
+        return {f'conv_{axis}': 1 for axis in self.axes}

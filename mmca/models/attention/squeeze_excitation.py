@@ -40,6 +40,10 @@ class SqueezeExcitation(nn.Module):
         self.conv_expand = nn.Conv2d(mid_channels, in_channels, 1)
         self.gate = build_activation_layer(gate_cfg)
 
+    def gate_layers(self) -> dict[str, int]:
+        """The layer whose output the gate is made of, and how often it is added up."""
+        return {'conv_expand': 1}
+
     def forward(self, x: Tensor) -> Tensor:
         squeezed = nn.functional.adaptive_avg_pool2d(x, 1)
         return x * self.gate(self.conv_expand(self.act(self.conv_reduce(squeezed))))

@@ -3,20 +3,14 @@ from collections.abc import Sequence
 
 from mmcv.cnn import ConvModule
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
-from mmca.models.backbones.dilation import block_geometry
-from mmca.models.backbones.staged_backbone import (
-    NUM_LAYERS,
-    StagedBackbone,
-    attend_between,
-    scale_channels,
-)
+from mmca.models.backbones.residual_block import ResidualBlock, build_attention
+from mmca.models.backbones.staged_backbone import NUM_LAYERS, StagedBackbone, scale_channels
 from mmca.options import check_choice, suggest_options
 from mmca.registry import MODELS
 
 
-class SandglassBlock(nn.Module):
+class SandglassBlock(ResidualBlock):
     """Sandglass block of MobileNeXt (Zhou et al., ECCV 2020, Fig. 3), as in its authors' code.
 
     A depthwise convolution on the wide input, reduction, expansion, and a second depthwise
@@ -58,57 +52,63 @@ class SandglassBlock(nn.Module):
         act_cfg: dict,
         with_cp: bool,
     ) -> None:
-        super().__init__()
-        self.with_cp = with_cp
+        super().__init__(with_cp)
         same_shape = native_stride == 1 and in_channels == out_channels
         self.has_shortcut = same_shape and not keep_depthwise
         has_first = same_shape or keep_depthwise
         has_last = has_first or native_stride == 2
-        self.attends_first = attention_position == 'first'
         hidden = in_channels // reduce_ratio
         if hidden < out_channels / 6:
             hidden = scale_channels(math.ceil(out_channels / 6), 1, divisor=16)
-        depthwise = dict(kernel_size=3, padding=dilation, dilation=dilation, norm_cfg=norm_cfg)
+        conv = dict(norm_cfg=norm_cfg, act_cfg=act_cfg)
+        linear = dict(norm_cfg=norm_cfg, act_cfg=None)
+        depthwise = dict(kernel_size=3, padding=dilation, dilation=dilation)
 
+        self.attends_first = attention_position == 'first'
+        self.depthwise_conv1 = nn.Identity()
         if has_first:
             self.depthwise_conv1 = ConvModule(
-                in_channels, in_channels, groups=in_channels, act_cfg=act_cfg, **depthwise
+                in_channels, in_channels, groups=in_channels, **depthwise, **conv
             )
-            if attention is not None and attention_position == 'first':
-                self.attention = MODELS.build(attention, default_args=dict(in_channels=in_channels))
-        self.reduce_conv = ConvModule(in_channels, hidden, 1, norm_cfg=norm_cfg, act_cfg=None)
-        self.expand_conv = ConvModule(hidden, out_channels, 1, norm_cfg=norm_cfg, act_cfg=act_cfg)
+        if self.attends_first:
+            self.attention = build_attention(attention if has_first else None, in_channels)
+        self.reduce_conv = ConvModule(in_channels, hidden, 1, **linear)
+        self.expand_conv = ConvModule(hidden, out_channels, 1, **conv)
+        self.depthwise_conv2 = nn.Identity()
         if has_last:
             self.depthwise_conv2 = ConvModule(
                 out_channels,
                 out_channels,
                 stride=stride,
                 groups=out_channels,
-                act_cfg=None,
                 **depthwise,
+                **linear,
             )
-            if attention is not None and attention_position == 'last':
-                self.attention = MODELS.build(
-                    attention, default_args=dict(in_channels=out_channels)
-                )
+        if not self.attends_first:
+            self.attention = build_attention(attention if has_last else None, out_channels)
+        self.declare_fusion()
 
-    def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        first = getattr(self, 'depthwise_conv1', None)
-        attention = getattr(self, 'attention', None)
-        leading = attention if self.attends_first else None
-        out = attend_between(leading, first, x, self.reduce_conv)
-        expanded = out = self.expand_conv(out)
-        if hasattr(self, 'depthwise_conv2'):
-            out = self.depthwise_conv2(out)
-        if attention is not None and not self.attends_first:
-            out = attention(out)
+    def around_attention(self) -> tuple[nn.Module, ...]:
+        if self.attends_first:
+            return self.depthwise_conv1, self.reduce_conv
+        return (self.depthwise_conv2,)
+
+    def run(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        out = self.fusion(x) if self.fusion and self.attends_first else None
+        if out is None:
+            out = self.depthwise_conv1(x)
+            out = self.attention(out) if self.attends_first else out
+            out = self.reduce_conv(out)
+        expanded = self.expand_conv(out)
+        out = self.fusion(expanded) if self.fusion and not self.attends_first else None
+        if out is None:
+            out = self.depthwise_conv2(expanded)
+            out = out if self.attends_first else self.attention(out)
         return expanded, x + out if self.has_shortcut else out
 
     def forward_expanded(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The expanded features before the second depthwise convolution, and the output."""
-        if self.with_cp and x.requires_grad:
-            return checkpoint(self._forward, x, use_reentrant=False)
-        return self._forward(x)
+        return super().forward(x)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.forward_expanded(x)[1]
@@ -128,34 +128,16 @@ class MobileNeXt(StagedBackbone):
     authors publish no code for it.
 
     Args:
-        attention (dict | None): Config of the attention, for example
-            ``dict(type='mmca.CoordinateAttention', reduction=24)``; it is built with the
-            channels at its place as ``in_channels``. None for the plain network.
+        attention (dict | None): As in :class:`StagedBackbone`, built for the channels at its place.
         attention_position (str): ``'first'`` or ``'last'`` depthwise convolution of a block,
             which the attention follows. Blocks without that convolution have no attention.
-        widen_factor (float): Width multiplier. Below 1 the last layer keeps its 1280 channels.
-        out_indices (Sequence[int]): Outputs, of 0-7 (``layer1``-``layer8``: 96, 144, 192, 288,
-            384, 576, 960, 1280 channels at width 1).
-        expanded_indices (Sequence[int]): Layers, by the same numbers, whose first block also
-            hands out its expanded features, before its strided depthwise convolution; they
-            come before that layer's output. SSDLite takes those of layer 5: 576 channels at
+        expanded_indices (Sequence[int]): Layers, by the numbers of ``out_indices``, whose first
+            block also hands out its expanded features, before its strided depthwise convolution;
+            they come before that layer's output. SSDLite takes those of layer 5: 576 channels at
             stride 16.
-        output_stride (int): 32, 16 or 8: input size over the size of the deepest features.
-            A removed stride dilates every later depthwise convolution (DeepLab's rule).
-        strides (Sequence[int] | None): Stride of each of the 8 layers, given together with
-            ``dilations`` in place of ``output_stride``.
-        dilations (Sequence[int] | None): Dilation of each of the 8 layers. The first block
-            of a layer keeps the dilation of the layer before it.
-        frozen_stages (int): Freeze the stem (0) and the layers up to this one; -1: nothing.
-        norm_eval (bool): Keep batch norm in eval mode while training.
-        with_cp (bool): Recompute blocks in backward to save memory.
-        norm_cfg (dict): Normalisation of the convolutions. To synchronise it across GPUs,
-            attention included, set ``sync_bn = 'torch'`` in the config.
-        act_cfg (dict): Activation of the convolutions.
-        pretrained (str | None): Checkpoint to start from: a classification or detection
-            model's, or a backbone's alone. Loading is strict and happens in
-            :meth:`init_weights`. ``init_cfg=dict(type='Pretrained', ...)`` means the same.
-        init_cfg (dict | list | None): Initialisation; default: Kaiming (fan out).
+        **kwargs: Options of :class:`StagedBackbone`; its 8 layers are ``layer1`` to ``layer8``,
+            with 96, 144, 192, 288, 384, 576, 960 and 1280 channels at width 1. Below width 1 the
+            last keeps its 1280.
 
     Shape:
         Input (N, 3, H, W); output: a tuple with one (N, C_i, H_i, W_i) for each of
@@ -181,55 +163,40 @@ class MobileNeXt(StagedBackbone):
         self,
         attention: dict | None = None,
         attention_position: str = 'first',
-        widen_factor: float = 1.0,
-        out_indices: Sequence[int] = (7,),
+        *args,
         expanded_indices: Sequence[int] = (),
-        output_stride: int = 32,
-        strides: Sequence[int] | None = None,
-        dilations: Sequence[int] | None = None,
-        frozen_stages: int = -1,
-        norm_eval: bool = False,
-        with_cp: bool = False,
-        norm_cfg: dict = dict(type='BN'),
-        act_cfg: dict = dict(type='ReLU6'),
-        pretrained: str | None = None,
-        init_cfg: dict | list | None = None,
+        **kwargs,
     ) -> None:
-        super().__init__(widen_factor, out_indices, frozen_stages, norm_eval, pretrained, init_cfg)
         check_choice('MobileNeXt', 'attention_position', attention_position, ('first', 'last'))
         for index in expanded_indices:
             check_choice('MobileNeXt', 'expanded_indices', index, tuple(range(NUM_LAYERS)))
+        self.attention_position = attention_position
+        super().__init__(attention, *args, **kwargs)
         self.expanded_indices = tuple(expanded_indices)
-        _, _, blocks, native_strides = zip(*self.arch_settings)
-        geometry = block_geometry(native_strides, blocks, output_stride, strides, dilations)
 
-        conv = dict(norm_cfg=norm_cfg, act_cfg=act_cfg)
-        channels = scale_channels(32, widen_factor)
-        self.conv1 = ConvModule(3, channels, 3, stride=2, padding=1, **conv)
-        for i, (reduce_ratio, width, count, native_stride) in enumerate(self.arch_settings):
-            layer = nn.Sequential()
-            factor = max(1.0, widen_factor) if i == NUM_LAYERS - 1 else widen_factor
-            out_channels = scale_channels(width, factor)
-            for j, (stride, dilation) in enumerate(geometry[i]):
-                layer.append(
-                    SandglassBlock(
-                        channels,
-                        out_channels,
-                        native_stride if j == 0 else 1,
-                        stride,
-                        dilation,
-                        reduce_ratio,
-                        # The authors' rule: the first layer, and those of one block at stride 1.
-                        keep_depthwise=reduce_ratio == 2 or count == native_stride == 1,
-                        attention=attention,
-                        attention_position=attention_position,
-                        with_cp=with_cp,
-                        **conv,
-                    )
-                )
-                channels = out_channels
-            self.layers.append(f'layer{i + 1}')
-            self.add_module(self.layers[-1], layer)
+    def stage_channels(self, stage: int) -> int:
+        if stage == NUM_LAYERS - 1:
+            return scale_channels(self.arch_settings[stage][1], max(1.0, self.widen_factor))
+        return super().stage_channels(stage)
+
+    def make_block(
+        self, stage: int, number: int, out_channels: int, stride: int, dilation: int
+    ) -> SandglassBlock:
+        reduce_ratio, _, count, native_stride = self.arch_settings[stage]
+        return SandglassBlock(
+            self.channels,
+            out_channels,
+            native_stride if number == 0 else 1,
+            stride,
+            dilation,
+            reduce_ratio,
+            # The authors' rule: the first layer, and those of one block at stride 1.
+            keep_depthwise=reduce_ratio == 2 or count == native_stride == 1,
+            attention=self.attention_cfg,
+            attention_position=self.attention_position,
+            with_cp=self.with_cp,
+            **self.conv_cfg,
+        )
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         x = self.conv1(x)

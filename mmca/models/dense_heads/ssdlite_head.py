@@ -4,6 +4,7 @@ from mmdet.models.losses import smooth_l1_loss
 from mmengine.model import bias_init_with_prob, normal_init
 from torch import Tensor, nn
 
+from mmca.checkpoint import pretrained_of
 from mmca.options import suggest_options
 from mmca.registry import MODELS
 
@@ -69,7 +70,7 @@ class SSDLiteHead(SSDHead):
 
     def init_weights(self) -> None:
         super().init_weights()
-        if self.loss_cls is None:
+        if self.loss_cls is None or pretrained_of(self.init_cfg)[0]:
             return
         # The authors' start for the focal loss, also of the depthwise convolutions.
         for module in self.cls_convs.modules():

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ...dataprep.common import track, write_atomic
+from mmca.files import write_atomic
+
+from ...progress import track
 from ..classes import VOC_CLASSES
 from ..scene import scene_labels
 from ..settings import SampleSettings

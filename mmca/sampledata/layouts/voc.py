@@ -6,7 +6,8 @@ import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...dataprep.common import write_atomic, write_lines
+from mmca.files import write_atomic, write_lines
+
 from ..classes import VOC_CLASSES
 from ..scene import Scene
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ...dataprep.common import track
+from ...progress import track
 from ..settings import SampleSettings
 from .voc import annotation_path, write_detection_lists, write_scene
 

@@ -8,7 +8,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ...dataprep.common import palette_image, track, write_atomic, write_lines
+from mmca.files import write_atomic, write_lines
+from mmca.images.palette import palette_image
+
+from ...progress import track
 from ..scene import Scene
 from ..settings import SampleSettings
 from .voc import annotation_path, write_detection_lists, write_scene

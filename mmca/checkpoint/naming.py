@@ -1,0 +1,45 @@
+"""Whose names the keys of a checkpoint are, told by a few of them."""
+
+from collections.abc import Collection
+
+# Names that `mmca.convert` can translate, each by keys that only its networks have together.
+_SIGNATURES = {
+    "torchvision's mobilenet_v2": ('features.0.0.weight', 'features.2.conv.1.0.weight'),
+    "the CA authors' MobileNetV2 with coordinate attention": (
+        'features.0.0.weight',
+        'features.2.conv.6.conv1.weight',
+    ),
+    "the authors' MobileNeXt": ('features.0.0.weight', 'features.2.conv.8.weight'),
+    "mmpretrain's or mmseg's MobileNetV2": (
+        'backbone.conv1.conv.weight',
+        'backbone.layer2.0.conv.0.conv.weight',
+    ),
+    "mmpretrain's or mmseg's MobileNetV2, a bare backbone": (
+        'conv1.conv.weight',
+        'layer2.0.conv.0.conv.weight',
+    ),
+}
+# Parameters that tell one attention from another.
+_ATTENTION_SIGNATURES = {
+    'conv_h': 'CoordinateAttention',
+    'conv_w': 'CoordinateAttention',
+    'conv_spatial': 'CBAM',
+    'conv_reduce': 'SqueezeExcitation',
+}
+
+
+def foreign_names(keys: Collection[str]) -> str | None:
+    """Whose names the keys are, if ``tools/convert_checkpoint.py`` can translate them to ours."""
+    for title, signature in _SIGNATURES.items():
+        if all(key in keys for key in signature):
+            return title
+    return None
+
+
+def attention_of(keys: Collection[str]) -> str:
+    """Name of the attention that a model's or a checkpoint's keys show, or ``'no attention'``."""
+    parts = {part for key in keys if '.attention.' in key for part in key.split('.')}
+    for signature, name in _ATTENTION_SIGNATURES.items():
+        if signature in parts:
+            return name
+    return 'no attention'

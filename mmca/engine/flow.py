@@ -1,0 +1,60 @@
+"""From the command line's arguments to mmengine's Runner: every step, in order."""
+
+import argparse
+
+from mmca.checkpoint import prepare_pretrained
+from mmca.checks.run import check_input
+
+from .batch_norm import single_values_told
+from .config import read_config
+from .distributed import connection_watched, keep_total_batch, leave
+from .here import as_run_here
+from .libraries import prepare_libraries
+from .options import check_out, draw_pictures, scale_learning_rate, use_amp, write_metrics
+from .resume import choose_start
+from .runner import Runner
+
+
+def train(args: argparse.Namespace) -> None:
+    """What ``tools/train.py`` does.
+
+    Raises:
+        UserError: For whatever the user can mend.
+    """
+    prepare_libraries()
+    cfg = read_config(args)
+    choose_start(cfg, args.resume)
+    if args.amp:
+        use_amp(cfg)
+    if args.auto_scale_lr:
+        scale_learning_rate(cfg)
+    check_input(cfg, ['train_dataloader', 'val_dataloader'])
+    with connection_watched():
+        runner = Runner.from_cfg(as_run_here(cfg), given=cfg)
+        keep_total_batch(runner)
+        prepare_pretrained(runner.model, resumed=cfg.resume)
+        with single_values_told():
+            runner.train()
+    leave()
+
+
+def test(args: argparse.Namespace) -> None:
+    """What ``tools/test.py`` does.
+
+    Raises:
+        UserError: For whatever the user can mend.
+    """
+    prepare_libraries()
+    cfg = read_config(args)
+    cfg.load_from = args.checkpoint
+    if args.show or args.show_dir:
+        draw_pictures(cfg, args)
+    if args.out:
+        check_out(args.out)
+    check_input(cfg, ['test_dataloader'])
+    with connection_watched():
+        runner = Runner.from_cfg(as_run_here(cfg, augmented=args.tta), given=cfg)
+        metrics = runner.test()
+    if args.out:
+        write_metrics(metrics, args.out)
+    leave()

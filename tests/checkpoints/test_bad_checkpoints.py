@@ -1,0 +1,353 @@
+"""A checkpoint that cannot be read, is not safe or does not fit is refused, and told why."""
+
+import functools
+import os
+import pickle
+import shutil
+import threading
+from collections import Counter
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from helpers.tools import build_model, run_tool, truncate
+from mmca.checkpoint import CheckpointError, load_backbone, load_file
+from mmca.models.backbones import MobileNetV2
+
+CA = dict(type='mmca.CoordinateAttention', reduction=32)
+SE = dict(type='mmca.SqueezeExcitation', reduction=24)
+
+
+class Malicious:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> tuple:
+        return os.mkdir, (str(self.trace),)
+
+
+@pytest.fixture(params=['of this torch', 'for torch before 2.6'])
+def reader(request, monkeypatch) -> None:
+    """Both ways in which ``load_file`` refuses code, whatever torch is installed."""
+    if request.param == 'for torch before 2.6':
+        load = torch.load
+        monkeypatch.delattr(torch.serialization, 'get_unsafe_globals_in_checkpoint', raising=False)
+        # Their torch.load trusts by default.
+        monkeypatch.setattr(
+            torch, 'load', lambda *args, **options: load(*args, weights_only=False, **options)
+        )
+
+
+@pytest.mark.parametrize('form', ['zip', 'legacy', 'pickle'])
+@pytest.mark.input_fault(
+    'Weights',
+    'a checkpoint with code in it',
+    'refused, not run',
+)
+def test_code_in_a_checkpoint_is_refused_and_not_run(reader, tmp_path, form):
+    path, trace = tmp_path / 'evil.pth', tmp_path / 'trace'
+    content = {'state_dict': {'weight': torch.ones(2)}, 'meta': Malicious(trace)}
+    if form == 'pickle':
+        path.write_bytes(pickle.dumps(content['meta'], protocol=2))
+    else:
+        torch.save(content, path, _use_new_zipfile_serialization=form == 'zip')
+    with pytest.raises(CheckpointError, match='refused, it holds more than weights') as error:
+        load_file(path)
+    assert str(path) in str(error.value)
+    assert 'mkdir' in str(error.value)
+    assert 'keep the state_dict alone' in str(error.value)
+    assert not trace.exists()
+
+
+def test_milestones_of_a_schedule_are_read(reader, tmp_path):
+    """MultiStepLR keeps its milestones in a Counter; without it, its runs could not resume."""
+    path = tmp_path / 'iter_2.pth'
+    schedulers = [dict(milestones=Counter([40000, 50000]))]
+    torch.save(dict(state_dict={}, param_schedulers=schedulers), path)
+    assert load_file(path)['param_schedulers'] == schedulers
+
+
+class ReachesForCode:
+    """Asks for a function's globals by way of the class that checkpoints may hold."""
+
+    def __reduce__(self) -> tuple:
+        from mmengine.logging import HistoryBuffer
+
+        return getattr, (HistoryBuffer, '__init__')
+
+
+def test_getattr_reaches_only_public_methods_of_loss_histories(reader, tmp_path):
+    torch.save({'state_dict': ReachesForCode()}, tmp_path / 'evil.pth')
+    with pytest.raises(CheckpointError, match=r'GLOBAL getattr|refused'):
+        load_file(tmp_path / 'evil.pth')
+
+
+@pytest.mark.parametrize('legacy', [False, True], ids=['zip', 'legacy'])
+@pytest.mark.parametrize('kept', [0, 2, 0.5, 0.99], ids=lambda kept: f'{kept} kept')
+@pytest.mark.input_fault(
+    'Weights',
+    'a checkpoint that is cut off',
+    'refused',
+)
+def test_a_truncated_checkpoint_is_named(reader, tmp_path, legacy, kept):
+    path = tmp_path / 'torn.pth'
+    content = {'state_dict': {'weight': torch.arange(1000.0)}}
+    torch.save(content, path, _use_new_zipfile_serialization=not legacy)
+    assert torch.equal(load_file(path)['state_dict']['weight'], torch.arange(1000.0))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: kept if isinstance(kept, int) else int(kept * len(whole))])
+    with pytest.raises(CheckpointError, match='not a readable checkpoint') as error:
+        load_file(path)
+    assert f'{path}: ' in str(error.value)
+    assert f'({path.stat().st_size} bytes' in str(error.value)
+    assert 'copy or download it again' in str(error.value)
+
+
+def test_other_files_than_checkpoints_are_named(reader, tmp_path):
+    (tmp_path / 'page.pth').write_text('<html>Not found</html>')
+    torch.save([torch.ones(2)], tmp_path / 'list.pth')
+    for name, message in (
+        ('gone.pth', 'no such checkpoint'),
+        ('.', 'is a folder; name a file in it'),
+        ('page.pth', 'not a readable checkpoint'),
+        ('list.pth', 'holds a list, not a dict of weights'),
+    ):
+        with pytest.raises(CheckpointError, match=message) as error:
+            load_file(tmp_path / name)
+        assert str(tmp_path / name) in str(error.value)
+
+
+@pytest.mark.slow
+def test_a_training_checkpoint_is_read_in_full(reader, trained):
+    checkpoint = load_file(trained.work_dir / 'iter_12.pth')
+    assert set(checkpoint) == {
+        'meta',
+        'state_dict',
+        'message_hub',
+        'optimizer',
+        'param_schedulers',
+    }
+    losses = checkpoint['message_hub']['log_scalars']['train/loss']
+    assert len(losses.data[0]) == 12
+    assert losses.mean() > 0
+
+
+def small_backbone(attention: dict | None = CA, **options) -> MobileNetV2:
+    options = {'widen_factor': 0.25, 'out_indices': (6,), **options}
+    return MobileNetV2(attention=attention, **options)
+
+
+def save_backbone(path: Path, backbone: MobileNetV2) -> Path:
+    torch.save(backbone.state_dict(), path)
+    return path
+
+
+@pytest.mark.parametrize('given_as', ['pretrained', 'init_cfg'])
+@pytest.mark.parametrize(
+    ('theirs', 'reason'),
+    [
+        (
+            dict(attention=SE),
+            'it was trained with SqueezeExcitation, the model has CoordinateAttention',
+        ),
+        (
+            dict(attention=None),
+            'it was trained with no attention, the model has CoordinateAttention',
+        ),
+        (dict(widen_factor=0.5), 'its width differs (stem of 16 and 8 channels)'),
+        (
+            dict(attention=dict(CA, reduction=8)),
+            'layer4.1.attention.conv_w.weight is (96, 12, 1, 1) in the checkpoint, (96, 8',
+        ),
+    ],
+    ids=['another attention', 'no attention', 'another width', 'another reduction'],
+)
+@pytest.mark.input_fault(
+    'Weights',
+    'a backbone of another attention, width or architecture',
+    'refused',
+)
+def test_a_backbone_checkpoint_that_does_not_fit_is_refused(tmp_path, given_as, theirs, reason):
+    path = save_backbone(tmp_path / 'other.pth', small_backbone(**theirs))
+    if given_as == 'pretrained':
+        backbone = small_backbone(pretrained=str(path))
+    else:
+        backbone = small_backbone(init_cfg=dict(type='Pretrained', checkpoint=str(path)))
+    with pytest.raises(CheckpointError) as error:
+        backbone.init_weights()
+    assert f'Checkpoint {path} does not fit the model' in str(error.value)
+    assert reason in str(error.value)
+    assert 'Give one that was pretrained with the same attention and width' in str(error.value)
+
+
+def test_a_checkpoint_of_another_architecture_is_refused(tmp_path):
+    torch.save({'state_dict': torch.nn.Linear(3, 3).state_dict()}, tmp_path / 'linear.pth')
+    with pytest.raises(CheckpointError, match='no key in common'):
+        load_backbone(small_backbone(), tmp_path / 'linear.pth')
+    torch.save({'epoch': 3, 'best': 0.5}, tmp_path / 'empty.pth')
+    with pytest.raises(CheckpointError, match='empty.pth: holds no weights, its entries are epoch'):
+        load_backbone(small_backbone(), tmp_path / 'empty.pth')
+
+
+@pytest.mark.parametrize('prefix', ['', 'module.'])
+def test_a_classification_checkpoint_loads_and_says_what_it_left(tmp_path, capsys, prefix):
+    from mmengine.logging import MMLogger
+
+    theirs = small_backbone(out_indices=(7,))
+    state = {f'{prefix}backbone.{key}': value for key, value in theirs.state_dict().items()}
+    state[f'{prefix}head.fc.weight'] = torch.zeros(10, 1280)
+    state[f'{prefix}head.fc.bias'] = torch.zeros(10)
+    torch.save({'state_dict': state, 'meta': {}}, tmp_path / 'classifier.pth')
+
+    backbone = small_backbone(pretrained=str(tmp_path / 'classifier.pth'))
+    MMLogger._instance_dict.clear()
+    MMLogger.get_instance('here', log_level='INFO')
+    backbone.init_weights()
+    wanted = backbone.state_dict()
+    assert all(torch.equal(wanted[key], theirs.state_dict()[key]) for key in wanted)
+    message = f'Loaded {len(wanted)} tensors of the backbone from {tmp_path}/classifier.pth'
+    # conv2: weight, batch norm's five; head: weight and bias
+    assert f'{message}; left 8 (conv2, head).' in capsys.readouterr().out
+
+
+@pytest.fixture(scope='module')
+def se_checkpoint(tiny_config, tmp_path_factory) -> Path:
+    """A checkpoint of the tiny model with squeeze-excitation in place of CA."""
+    model = Config.fromfile(tiny_config).model
+    model.backbone.attention = SE
+    path = tmp_path_factory.mktemp('se') / 'se.pth'
+    torch.save({'state_dict': build_model(model).state_dict(), 'meta': {}}, path)
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('arguments', [[], ['--tta']], ids=['single scale', 'tta'])
+def test_testing_with_a_checkpoint_of_another_attention_is_refused(
+    tiny_config, se_checkpoint, tmp_path, arguments
+):
+    arguments = [*arguments, '--work-dir', tmp_path, '--out', tmp_path / 'out.json']
+    outcome = run_tool('test', tiny_config, se_checkpoint, *arguments)
+    assert outcome.code == 1
+    assert 'Error: The checkpoint does not fit the model: it was trained with ' in outcome.output
+    assert 'SqueezeExcitation, the model has CoordinateAttention' in outcome.output
+    assert 'Use the config it was trained with' in outcome.output
+    assert 'Traceback' not in outcome.output
+    assert not (tmp_path / 'out.json').exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ['gone.pth', 'torn.pth'])
+def test_testing_with_an_unreadable_checkpoint_is_refused(tiny_config, trained, tmp_path, name):
+    shutil.copy(trained.work_dir / 'iter_12.pth', tmp_path / 'torn.pth')
+    truncate(tmp_path / 'torn.pth')
+    outcome = run_tool('test', tiny_config, tmp_path / name, '--work-dir', tmp_path / 'work')
+    assert outcome.code == 1
+    assert f'Error: {tmp_path / name}: no' in outcome.output
+    assert 'Traceback' not in outcome.output
+
+
+@pytest.mark.slow
+@pytest.mark.input_fault(
+    'Weights',
+    '`load_from` with another number of classes',
+    'refused until `ignore_keys` names the layer',
+)
+def test_fine_tuning_on_other_classes_has_to_be_said(tiny_config, trained, tmp_path):
+    best = trained.work_dir / 'best_mIoU_iter_12.pth'
+    settings = [
+        f'load_from={best}',
+        'model.decode_head.num_classes=30',
+        'checks.class_numbers=False',  # of which the data has 21
+        'train_cfg.max_iters=1',
+        'optim_wrapper.optimizer.lr=0.0',
+    ]
+    arguments = [tiny_config, '--cfg-options', *settings]
+    outcome = run_tool('train', *arguments, '--work-dir', tmp_path / 'refused')
+    assert outcome.code == 1
+    assert 'decode_head.conv_seg.weight is (21, 16, 1, 1) in the checkpoint, (30,' in outcome.output
+    remedy = "default_hooks.checkpoint.ignore_keys=['decode_head.conv_seg']"
+    assert remedy in outcome.output
+
+    # As the message says.
+    outcome = run_tool('train', *arguments, remedy, '--work-dir', tmp_path / 'tuned')
+    assert outcome.code == 0, outcome.output
+    tuned = load_file(tmp_path / 'tuned' / 'iter_1.pth')['state_dict']
+    weights = load_file(best)['state_dict']
+    taken = [key for key in weights if not key.startswith('decode_head.conv_seg')]
+    # Batch norm's statistics move even at a learning rate of 0.
+    taken = [key for key in taken if 'running' not in key and 'num_batches' not in key]
+    assert len(taken) > 200
+    assert all(torch.equal(tuned[key], weights[key]) for key in taken)
+    assert tuned['decode_head.conv_seg.weight'].shape == (30, 16, 1, 1)
+
+
+@pytest.mark.input_fault(
+    'Weights',
+    'bare weights without the entry `state_dict`, and an `EMAHook`',
+    'loaded into the network and its average',
+)
+def test_bare_weights_start_a_training_with_an_average(tiny_config, trained, tmp_path):
+    weights = load_file(trained.work_dir / 'best_mIoU_iter_12.pth')['state_dict']
+    torch.save(weights, tmp_path / 'bare.pth')
+    settings = (
+        f'load_from={tmp_path}/bare.pth',
+        'train_cfg.max_iters=1',
+        'optim_wrapper.optimizer.lr=0.0',
+    )
+    config = tmp_path / 'averaging.py'
+    config.write_text(f"_base_ = {str(tiny_config)!r}\ncustom_hooks = [dict(type='EMAHook')]\n")
+    work_dir = tmp_path / 'work'
+    outcome = run_tool('train', config, '--cfg-options', *settings, '--work-dir', work_dir)
+    assert outcome.code == 0, outcome.output
+    averaged = load_file(work_dir / 'iter_1.pth')['ema_state_dict']
+    key = 'decode_head.conv_seg.weight'
+    assert torch.equal(averaged[f'module.{key}'], weights[key])
+    torch.save({'epoch': 3}, tmp_path / 'bare.pth')
+    outcome = run_tool('train', config, '--cfg-options', *settings, '--work-dir', tmp_path / 'none')
+    assert outcome.code == 1 and 'holds no weights, its entries are' in outcome.output
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    """Address of a server of ``tmp_path/www``; downloads go to ``tmp_path/hub``."""
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path / 'hub'))
+    (tmp_path / 'www').mkdir()
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=tmp_path / 'www')
+    with ThreadingHTTPServer(('127.0.0.1', 0), handler) as httpd:
+        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        yield f'http://127.0.0.1:{httpd.server_port}'
+        httpd.shutdown()
+
+
+def test_a_checkpoint_is_downloaded_and_read_as_safely_as_a_file(server, tmp_path):
+    torch.save({'weight': torch.arange(3)}, tmp_path / 'www' / 'good.pth')
+    torch.save({'weight': Malicious(tmp_path / 'trace')}, tmp_path / 'www' / 'evil.pth')
+    for _ in range(2):
+        assert load_file(f'{server}/good.pth')['weight'].tolist() == [0, 1, 2]
+        (tmp_path / 'www' / 'good.pth').unlink(missing_ok=True)  # the second time from the cache
+    with pytest.raises(CheckpointError, match='evil.pth: refused, it holds more than weights'):
+        load_file(f'{server}/evil.pth')
+    assert not (tmp_path / 'trace').exists()
+    with pytest.raises(CheckpointError, match=r'gone.pth: cannot be downloaded \(.*404'):
+        load_file(f'{server}/gone.pth')
+
+
+def test_other_addresses_and_home_folders(tmp_path, monkeypatch):
+    with pytest.raises(CheckpointError, match='torchvision://resnet50: torchvision:// is not read'):
+        load_file('torchvision://resnet50')
+    monkeypatch.setenv('HOME', str(tmp_path))
+    torch.save({'weight': torch.arange(3)}, tmp_path / 'home.pth')
+    assert load_file('~/home.pth')['weight'].tolist() == [0, 1, 2]
+
+
+@pytest.mark.slow
+def test_testing_takes_an_address(server, trained, tiny_config, tmp_path):
+    shutil.copy(trained.work_dir / 'iter_12.pth', tmp_path / 'www')
+    outcome = run_tool('test', tiny_config, f'{server}/iter_12.pth', '--work-dir', tmp_path / 'run')
+    assert outcome.code == 0, outcome.output
+    assert 'mIoU' in outcome.output

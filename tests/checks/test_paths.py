@@ -1,0 +1,60 @@
+"""Files and folders of a config that do not exist, and what is said about them."""
+
+import pytest
+from mmengine.config import Config
+
+from helpers.tools import ROOT
+from mmca.checks.paths import missing_paths
+from mmca.engine.data_root import set_data_root
+
+
+def test_the_command_is_advised_for_the_folder_that_it_fills(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cfg = Config.fromfile(ROOT / 'configs/ssdlite320_mbv2ca_sample.py')
+    (problem,) = missing_paths(cfg, ['train_dataloader'])
+    assert problem == (
+        'No data: the train_dataloader of this config wants data/sample_easy_coco, which does not '
+        'exist; data is no folder: get the data with `python tools/prepare_data.py sample --layout '
+        'coco`, or say where it is with --data-root DIR (now: data/sample_easy_coco)'
+    )
+    set_data_root(cfg, 'data/mine')
+    (problem,) = missing_paths(cfg, ['train_dataloader'])
+    assert problem.endswith(
+        'data is no folder: say where it is with --data-root DIR (now: data/mine)'
+    )
+
+
+@pytest.mark.input_fault(
+    'Missing files',
+    'a folder or list that does not exist',
+    'refused, with what is there',
+)
+def test_what_is_there_instead_of_a_missing_file_is_said(tmp_path):
+    cfg = Config.fromfile(ROOT / 'configs/ssdlite320_mbv2ca_sample.py')
+    set_data_root(cfg, str(tmp_path))
+    for folder in ('annotations', 'train2017', 'val2017'):
+        (tmp_path / folder).mkdir()
+    (tmp_path / 'annotations/instances_train2017.JSON').touch()
+    (tmp_path / 'annotations/val.json').touch()
+    first, second = missing_paths(cfg, ['train_dataloader', 'val_dataloader'])
+    assert (
+        "instances_train2017.json, which does not exist; there is 'instances_train2017.JSON': "
+        in first
+    )
+    assert (
+        'instances_val2017.json, which does not exist; its folder holds 1 .JSON, 1 .json: '
+        in second
+    )
+
+
+@pytest.mark.input_fault(
+    'Configs',
+    '`data_prefix` as text in mmpretrain',
+    'read',
+)
+def test_a_data_prefix_may_be_text(tmp_path):
+    """In mmpretrain."""
+    dataset = dict(type='CustomDataset', data_root=str(tmp_path), data_prefix='train')
+    cfg = Config(dict(train_dataloader=dict(dataset=dataset)))
+    (problem,) = missing_paths(cfg, ['train_dataloader'])
+    assert f'wants {tmp_path}/train, which does not exist' in problem

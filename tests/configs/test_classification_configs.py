@@ -1,0 +1,68 @@
+"""Each classification config builds its network and keeps to the paper's recipe."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS, TRANSFORMS, init_default_scope
+from PIL import Image
+
+CONFIGS = Path(__file__).parents[2] / 'configs'
+BACKBONES = ('mbv2', 'mbv2se', 'mbv2cbam', 'mbv2ca', 'mnext', 'mnextse', 'mnextca')
+ABLATIONS = ('mbv2ca_x', 'mbv2ca_y', 'mbv2ca_r16', 'mnextse_last', 'mnextca_last')
+IMAGENET = [
+    *(f'{name}_imagenet' for name in BACKBONES + ABLATIONS),
+    *(f'{name}_imagenet_{width}' for name in BACKBONES for width in ('w075', 'w050')),
+]
+CIFAR10 = [f'{name}_cifar10' for name in BACKBONES if name != 'mnextse']
+CLASSES = {'imagenet': 1000, 'cifar10': 10, 'sample': 20}
+SAMPLE = [f'{name}_sample' for name in BACKBONES]
+
+
+def load(name: str) -> Config:
+    return Config.fromfile(CONFIGS / f'{name}.py')
+
+
+def test_there_are_no_other_configs():
+    found = {path.stem for path in CONFIGS.glob('m*.py')}
+    assert found == {*IMAGENET, *CIFAR10, *SAMPLE}
+
+
+@pytest.mark.parametrize('name', [*IMAGENET, *CIFAR10, *SAMPLE])
+def test_config_builds_its_network(name):
+    cfg = load(name)
+    init_default_scope(cfg.default_scope)
+    model = MODELS.build(cfg.model).eval()
+    classes = next(n for data, n in CLASSES.items() if data in name)
+    with torch.no_grad():
+        assert model(torch.randn(1, 3, 64, 64)).shape == (1, classes)
+
+
+@pytest.mark.parametrize('name', IMAGENET)
+def test_imagenet_recipe(name):
+    """CA paper, Sec. 4.1 and the authors' README: crop and flip, nothing else."""
+    cfg = load(name)
+    assert cfg.optim_wrapper.optimizer == dict(type='SGD', lr=0.05, momentum=0.9, weight_decay=4e-5)
+    assert cfg.train_cfg.max_epochs == cfg.param_scheduler[0].T_max == 200
+    assert cfg.train_dataloader.batch_size == cfg.auto_scale_lr.base_batch_size == 256
+    assert not {'label_smooth_val', 'train_cfg'} & {*cfg.model, *cfg.model.head.loss}
+    augmentation = [t.type for t in cfg.train_dataloader.dataset.pipeline if 'Random' in t.type]
+    assert augmentation == ['RandomResizedCrop', 'RandomFlip']
+    assert not any(hook.type == 'EMAHook' for hook in cfg.get('custom_hooks', []))
+
+
+@pytest.mark.parametrize('name', ['mbv2_imagenet', 'mbv2_cifar10', 'mbv2_sample'])
+def test_pipelines_give_the_size_of_the_tables(name, tmp_path):
+    path = tmp_path / 'image.png'
+    side = 32 if 'cifar10' in name else 64
+    Image.fromarray(np.zeros((side, side, 3), np.uint8)).save(path)
+    cfg = load(name)
+    init_default_scope(cfg.default_scope)
+    for loader in ('train_dataloader', 'val_dataloader'):
+        results = dict(img_path=str(path), gt_label=1, sample_idx=0)
+        for transform in cfg[loader].dataset.pipeline:
+            results = TRANSFORMS.build(transform)(results)
+        expected = 224 if 'imagenet' in name else 64
+        assert results['inputs'].shape == (3, expected, expected)
