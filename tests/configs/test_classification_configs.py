@@ -17,8 +17,13 @@ IMAGENET = [
     *(f'{name}_imagenet_{width}' for name in BACKBONES for width in ('w075', 'w050')),
 ]
 CIFAR10 = [f'{name}_cifar10' for name in BACKBONES if name != 'mnextse']
-CLASSES = {'imagenet': 1000, 'cifar10': 10, 'sample': 20}
+MEASURED = [  # this project's tables on CIFAR-10
+    f'{name}_{table}'
+    for table in ('cifar10_from_imagenet', 'cifar10_w050_30e')
+    for name in ('mbv2', 'mbv2se', 'mbv2cbam', 'mbv2ca')
+]
 SAMPLE = [f'{name}_sample' for name in BACKBONES]
+CLASSES = {'cifar10': 10, 'imagenet': 1000, 'sample': 20}
 
 
 def load(name: str) -> Config:
@@ -27,10 +32,10 @@ def load(name: str) -> Config:
 
 def test_there_are_no_other_configs():
     found = {path.stem for path in CONFIGS.glob('m*.py')}
-    assert found == {*IMAGENET, *CIFAR10, *SAMPLE}
+    assert found == {*IMAGENET, *CIFAR10, *MEASURED, *SAMPLE}
 
 
-@pytest.mark.parametrize('name', [*IMAGENET, *CIFAR10, *SAMPLE])
+@pytest.mark.parametrize('name', [*IMAGENET, *CIFAR10, *MEASURED, *SAMPLE])
 def test_config_builds_its_network(name):
     cfg = load(name)
     init_default_scope(cfg.default_scope)
