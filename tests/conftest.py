@@ -10,9 +10,16 @@ from typing import NamedTuple
 
 import pytest
 
+from helpers import preloaded
+
 # Before torch is imported, here and in processes that tests start: with tensors this small threads
 # mostly wait for each other, and on a busy machine they take many times as long.
 os.environ.setdefault('OMP_NUM_THREADS', '1')
+
+
+def pytest_configure(config) -> None:
+    """Processes that pytest distributes tests to share the server of the first."""
+    config.add_cleanup(preloaded.start())
 
 
 @pytest.fixture(scope='session')
