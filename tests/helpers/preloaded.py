@@ -136,6 +136,7 @@ def watch(process: int, client: socket.socket, selector: selectors.BaseSelector)
     def gone() -> None:
         selector.unregister(client)
         signal.pidfd_send_signal(handle, signal.SIGKILL)
+        os.waitid(os.P_PIDFD, handle, os.WEXITED | os.WNOWAIT)  # before another one starts
 
     def ended() -> None:
         _, status = os.waitpid(process, 0)
