@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,6 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from helpers import preloaded
 from helpers.attention_block import AttentionBlock, make_attention
 from mmca.ops.implementation import describe, kernels_for, use_implementation
 
@@ -26,11 +26,11 @@ x = torch.randn(2, 16, 5, 4, requires_grad=True)
 
 
 def start(code, **variables):
-    """A process of this checkout, warnings of others aside."""
+    """A fresh process of this checkout, warnings of others aside."""
     environment = os.environ | {'PYTHONPATH': str(ROOT)}
     environment.pop('MMCA_ATTENTION', None)
     environment |= {name: str(value) for name, value in variables.items()}
-    command = [preloaded.python(), '-W', 'ignore', '-c', code]
+    command = [sys.executable, '-W', 'ignore', '-c', code]
     pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     return subprocess.Popen(command, env=environment, cwd=ROOT, **pipes)
 
