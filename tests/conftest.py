@@ -27,9 +27,10 @@ def pytest_configure(config) -> None:
 LONGEST = [
     'infrastructure/test_mim.py',
     'engine/test_distributed.py',
-    'tables/test_model_index.py',
-    'fuzz/test_damaged_input.py',
     'infrastructure/test_demo.py',
+    'tables/test_model_index.py',
+    'configs/test_detection_configs.py',
+    'fuzz/test_damaged_input.py',
 ]
 
 
