@@ -5,8 +5,8 @@ STACK ?= onedl
 PYTHON ?= python3
 VENV := $(if $(filter upstream,$(STACK)),.venv-upstream,.venv)
 RUN := $(VENV)/bin/python
-# Tests of one file stay in one process: they share trainings.
-PARALLEL := -n auto --maxprocesses 4 --dist loadfile
+# Tests of one file stay in one process: they share trainings. tests/conftest.py orders the files.
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup demo demo-detection test test-quick lint doctor clean
 

@@ -25,13 +25,13 @@ pytestmark = [
 ]
 
 
+QUICK = '(3x8x5x1 or half or second)'
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason='the contract runs on the GPU itself')
 @pytest.mark.parametrize(
     'selection',
-    [
-        'triton and (3x8x5x1 or half or second)',
-        pytest.param('triton', marks=pytest.mark.slow),
-    ],
+    [f'triton and {QUICK}', pytest.param(f'triton and not {QUICK}', marks=pytest.mark.slow)],
 )
 def test_contract_under_the_interpreter(selection):
     contract = Path(__file__).with_name('test_kernels.py')
