@@ -56,6 +56,7 @@ def check_input(cfg: Config, loaders: Sequence[str]) -> None:
                 break
     if not problems:
         return
+    problems = list(dict.fromkeys(problems))  # two checks may read the same setting
     lines = problems[:_SHOWN]
     if len(problems) > _SHOWN:
         lines.append(f'... and {len(problems) - _SHOWN} more')
