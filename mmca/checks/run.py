@@ -14,6 +14,7 @@ from .masks import mask_problems
 from .metrics import metric_problems
 from .paths import missing_paths
 from .segmentation_files import missing_segmentation_files
+from .shared_data import warn_of_shared_data
 
 _SHOWN = 10
 
@@ -28,6 +29,7 @@ CHECKS: dict[str, Callable[[Config, Sequence[str]], list[str]]] = {
     'images': image_problems,
     'masks': mask_problems,
     'boxes': malformed_boxes,
+    'shared_data': warn_of_shared_data,
 }
 
 

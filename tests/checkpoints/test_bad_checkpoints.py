@@ -111,7 +111,8 @@ def test_testing_with_a_checkpoint_of_another_attention_is_refused(
     arguments = [*arguments, '--work-dir', tmp_path, '--out', tmp_path / 'out.json']
     outcome = run_tool('test', tiny_config, se_checkpoint, *arguments)
     assert outcome.code == 1
-    assert 'Error: The checkpoint does not fit the model: it was trained with ' in outcome.output
+    start = f'Error: Checkpoint {se_checkpoint} does not fit the model: it was trained with '
+    assert start in outcome.output
     assert 'SqueezeExcitation, the model has CoordinateAttention' in outcome.output
     assert 'Use the config it was trained with' in outcome.output
     assert 'Traceback' not in outcome.output

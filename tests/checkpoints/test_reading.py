@@ -1,10 +1,12 @@
 """A checkpoint that cannot be read, or is not safe, is refused, and told why."""
 
 import functools
+import gzip
 import os
 import pickle
 import shutil
 import threading
+import zipfile
 from collections import Counter
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,6 +16,8 @@ import torch
 
 from helpers.tools import run_tool
 from mmca.checkpoint import CheckpointError, load_file
+
+POINTER = 'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n'
 
 
 class Malicious:
@@ -103,13 +107,27 @@ def test_a_truncated_checkpoint_is_named(reader, tmp_path, legacy, kept):
     assert 'copy or download it again' in str(error.value)
 
 
+@pytest.mark.input_fault(
+    'Weights',
+    'a web page, a pointer of Git LFS, an archive or an empty file in place of a checkpoint',
+    'refused, and named so',
+)
 def test_other_files_than_checkpoints_are_named(reader, tmp_path):
     (tmp_path / 'page.pth').write_text('<html>Not found</html>')
+    (tmp_path / 'pointer.pth').write_text(POINTER)
     torch.save([torch.ones(2)], tmp_path / 'list.pth')
+    with zipfile.ZipFile(tmp_path / 'zip.pth', 'w') as archive:
+        archive.write(tmp_path / 'list.pth', 'list.pth')
+    (tmp_path / 'packed.pth').write_bytes(gzip.compress((tmp_path / 'list.pth').read_bytes()))
+    (tmp_path / 'empty.pth').touch()
     for name, message in (
         ('gone.pth', 'no such checkpoint'),
         ('.', 'is a folder; name a file in it'),
-        ('page.pth', 'not a readable checkpoint'),
+        ('page.pth', 'not a readable checkpoint: it is a web page'),
+        ('pointer.pth', 'a pointer of Git LFS, fetch the file itself with `git lfs pull`'),
+        ('zip.pth', 'it is an archive, unpack it and give a file in it'),
+        ('packed.pth', 'it is an archive, unpack it and give a file in it'),
+        ('empty.pth', r'not a readable checkpoint: it is empty \(0 bytes\)'),
         ('list.pth', 'holds a list, not a dict of weights'),
     ):
         with pytest.raises(CheckpointError, match=message) as error:

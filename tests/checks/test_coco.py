@@ -3,6 +3,7 @@
 import pytest
 
 from helpers.annotations import CLASSES, coco_file, edit, remove
+from mmca.checks import coco
 from mmca.checks.coco import check_coco
 from mmca.checks.findings import USABLE, describe
 
@@ -218,3 +219,59 @@ def test_outlines_are_there_where_they_are_read(tmp_path):
         content['annotations'][1]['segmentation'] = dict(size=[30, 40], counts=[0, 1200])
 
     assert check_coco(coco_file(path, outline), CLASSES, masks=True).problems == []
+
+
+POLYGON = [1, 2, 9, 2, 9, 9]
+
+
+@pytest.mark.parametrize(
+    ('outline', 'message'),
+    [
+        ([[1, 2, 3, 4]], 'has no polygon of three points or more'),
+        ([[]], 'has no polygon of three points or more'),
+        ([[*POLYGON, 5]], 'has no polygon of three points or more'),
+        (POLYGON, 'is no list of polygons; write [[x1, y1, x2, y2, x3, y3, ...]]'),
+        ('x', 'is no list of polygons'),
+        ([[1, 2, 9, float('nan'), 9, 9]], 'holds what are no finite numbers'),
+        ([[1, 2, 9, '2', 9, 9]], 'holds what are no finite numbers'),
+        (dict(size=[40, 30], counts=[0, 1200]), 'of size [40, 30] is not one mask of its image'),
+        (dict(size=[30, 40], counts=[7]), 'is not one mask of its image'),
+        (dict(size=[30, 40]), 'is not one mask of its image'),
+    ],
+)
+@pytest.mark.input_fault(
+    'COCO annotations',
+    'outlines of fewer than three points, of no numbers, of another size, where masks are read',
+    'refused',
+)
+def test_outlines_that_are_none(tmp_path, outline, message):
+    def change(content):
+        for item in content['annotations']:
+            item['segmentation'] = [POLYGON]
+        content['annotations'][1]['segmentation'] = outline
+
+    path = coco_file(tmp_path / 'a.json', change)
+    (problem,) = check_coco(path, CLASSES, masks=True).problems
+    assert problem.startswith(f'{path}: annotation 77: segmentation ') and message in problem
+    assert check_coco(path, CLASSES).problems == []
+
+
+def test_outlines_that_mmdet_reads(tmp_path):
+    def change(content):
+        # One polygon of several is enough.
+        content['annotations'][0]['segmentation'] = [[1, 2], POLYGON]
+        content['annotations'][1]['segmentation'] = dict(size=[30, 40], counts='PPYo1')
+
+    assert check_coco(coco_file(tmp_path / 'a.json', change), CLASSES, masks=True).problems == []
+
+
+def test_a_long_file_is_read_alike(tmp_path, monkeypatch):
+    """By orjson, where it is installed."""
+    monkeypatch.setattr(coco, '_LONG', 0)
+    path = coco_file(tmp_path / 'a.json')
+    assert check_coco(path, CLASSES).counts['boxes'] == 2
+    coco_file(path, edit('annotations', 1, bbox=[1, 2, float('nan'), 4]))
+    (problem,) = check_coco(path, CLASSES).problems
+    assert problem.endswith('bbox [1, 2, nan, 4] is not four finite numbers')
+    path.write_text('{"images": [')
+    assert 'not a whole JSON file' in check_coco(path, CLASSES).problems[0]

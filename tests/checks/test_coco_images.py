@@ -48,7 +48,7 @@ def test_many_missing_images_are_one_problem(tmp_path):
     assert f'{tmp_path}/nowhere is no folder' in problem
 
 
-@pytest.mark.parametrize('name', ['\0.jpg', '\ud800.jpg', 'a' * 5000, '/'])
+@pytest.mark.parametrize('name', ['\0.jpg', '\ud800.jpg', 'a' * 5000])
 def test_a_name_that_no_file_can_have_is_missing(tmp_path, name):
     path = coco_file(tmp_path / 'a.json', edit('images', 0, file_name=name))
     draw(tmp_path, '9.jpg'), draw(tmp_path, '25.jpg')
@@ -119,3 +119,46 @@ def test_a_check_that_found_nothing_is_not_made_again(tmp_path, monkeypatch):
     Image.new('RGB', (40, 30)).save(images / '9.jpg')
     coco_file(path, edit('annotations', 1, area=0))
     assert 'area is 0' in check_coco(path, CLASSES, images).problems[0]
+
+
+@pytest.mark.parametrize('name', ['.', '/', 'sub'])
+@pytest.mark.input_fault(
+    'COCO annotations', 'a `file_name` that is a folder, or written with backslashes', 'refused'
+)
+def test_a_name_that_is_a_folder(tmp_path, name):
+    (tmp_path / 'sub').mkdir()
+    path = coco_file(tmp_path / 'a.json', edit('images', 0, file_name=name))
+    draw(tmp_path, '9.jpg'), draw(tmp_path, '25.jpg')
+    (problem,) = check_coco(path, CLASSES, tmp_path).problems
+    assert problem == (
+        f'{path}: image 139: {tmp_path / name} is a folder: restore it, or correct file_name, or '
+        'data_prefix in the config'
+    )
+
+
+def test_a_name_with_the_separators_of_windows(tmp_path):
+    path = coco_file(tmp_path / 'a.json', edit('images', 0, file_name='sub\\139.jpg'))
+    draw(tmp_path, '9.jpg'), draw(tmp_path, '25.jpg')
+    (problem,) = check_coco(path, CLASSES, tmp_path).problems
+    assert problem.endswith(': write file_name with / in place of \\')
+
+
+@pytest.mark.input_fault(
+    'COCO annotations',
+    'two images of one `file_name`',
+    'refused: each lacks the boxes of the other',
+)
+def test_two_images_of_one_file(tmp_path):
+    path = coco_file(tmp_path / 'a.json', edit('images', 1, file_name='139.jpg'))
+    draw(tmp_path, '139.jpg'), draw(tmp_path, '25.jpg')
+    assert check_coco(path, CLASSES, tmp_path).problems == [
+        f'{path}: image 9: its file, 139.jpg, is that of image 139, too: either would lack the '
+        'boxes of the other; make one of them'
+    ]
+
+
+def test_absolute_names_are_read(tmp_path):
+    path = coco_file(tmp_path / 'a.json', edit('images', 0, file_name=f'{tmp_path}/x/139.jpg'))
+    (tmp_path / 'x').mkdir()
+    draw(tmp_path, 'x/139.jpg'), draw(tmp_path, '9.jpg'), draw(tmp_path, '25.jpg')
+    assert check_coco(path, CLASSES, tmp_path).problems == []

@@ -4,7 +4,10 @@ import pytest
 from PIL import Image
 
 from helpers.segmentation_data import LABELS, LOADERS, config, write
+from mmca.checks.coco import check_coco
 from mmca.checks.images import image_problems
+from mmca.checks.masks import mask_problems
+from mmca.checks.voc_xml import check_voc_xml
 
 
 def test_images_are_named_by_their_headers(root):
@@ -24,6 +27,10 @@ def test_images_are_named_by_their_headers(root):
     ):
         assert any(line.startswith(f'{images / name}: {message}') for line in problems), message
     assert len(problems) == 4
+
+
+def check_xml(path, classes):
+    return check_voc_xml({path: path.with_suffix('.jpg')}, classes)
 
 
 @pytest.mark.input_fault(
@@ -66,3 +73,20 @@ def test_thin_images_are_named_before_the_run(root):
     )
     for loaders in (LOADERS, ['test_dataloader']):
         assert image_problems(cfg, loaders) == [expected]
+
+
+@pytest.mark.input_fault(
+    'Images', 'a pointer of Git LFS, also in place of a mask or of annotations', 'refused, named so'
+)
+def test_a_pointer_of_git_lfs_is_named(root, tmp_path):
+    (mask,) = write(root, LABELS)
+    image, text = root / 'train/images/0.jpg', 'version https://git-lfs.github.com/spec/v1\noid'
+    for path in (image, mask):
+        path.write_text(text)
+    said = 'it is a pointer of Git LFS, fetch the file itself with `git lfs pull`'
+    assert f'{image}: cannot be decoded (no image' in image_problems(config(root), LOADERS)[0]
+    assert said in image_problems(config(root), LOADERS)[0]
+    assert said in mask_problems(config(root), LOADERS)[0]
+    for name, check in (('a.json', check_coco), ('a.xml', check_xml)):
+        (tmp_path / name).write_text(text)
+        assert said in check(tmp_path / name, ('cat',)).problems[0]

@@ -144,3 +144,23 @@ def test_predictions_alone_need_no_masks(root):
     assert missing_segmentation_files(cfg, ['test_dataloader']) == []
     cfg.test_evaluator = dict(type='IoUMetric')
     assert len(missing_segmentation_files(cfg, ['test_dataloader'])) == 1
+
+
+@pytest.mark.input_fault(
+    'Lists and folders',
+    'an `ann_file` of mmseg that is a folder',
+    'refused: all images would count',
+)
+def test_a_list_that_is_a_folder(root):
+    write(root, LABELS)
+    (root / 'lists').mkdir()
+    (problem,) = missing_segmentation_files(config(root, ann_file='lists'), ['train_dataloader'])
+    assert problem.startswith(f"train_dataloader: ann_file='lists' is the folder {root}/lists: ")
+
+
+def test_an_image_that_is_a_folder(root):
+    write(root, LABELS)
+    image = root / 'train/images/0.jpg'
+    image.unlink(), image.mkdir()
+    (problem,) = missing_segmentation_files(listed(root, '0'), ['train_dataloader'])
+    assert f'first {image} (entry 1); it is a folder: restore the file' in problem
