@@ -293,6 +293,16 @@ def test_frozen_layers_pass_the_relu6(kernels, training):
 
 
 @every_set
+def test_without_gradients(kernels):
+    for form in forms(kernels):
+        case = Case(kernels, (2, 8, 6, 7), **form).train(False)
+        expected = attend(case.attention, case.x.clone(), kernels, case.relu6, case.conv)
+        with torch.no_grad():
+            out = attend(case.attention, case.x.clone(), kernels, case.relu6, case.conv)
+        assert torch.equal(out, expected) and not out.requires_grad
+
+
+@every_set
 def test_second_backward(kernels):
     for form in forms(kernels):
         case = Case(kernels, (2, 8, 6, 7), **form)
