@@ -80,7 +80,7 @@ class SCSA(nn.Module):
         gate_w = self.gate(self.norm_w(self._convolve(x.mean(2)))).unsqueeze(2)  # (N, C, 1, W)
         x = x * gate_h * gate_w
         pooled = self.norm(self.pool(x))
-        query, key, value = (f(pooled).flatten(2) for f in (self.query, self.key, self.value))
+        query, key = self.query(pooled).flatten(2), self.key(pooled).flatten(2)  # (N, C, windows)
         attention = (query @ key.transpose(1, 2) * x.shape[1] ** -0.5).softmax(dim=2)  # (N, C, C)
-        channels = (attention @ value).mean(2)  # (N, C)
+        channels = (attention @ self.value(pooled).flatten(2)).mean(2)  # (N, C)
         return x * self.gate(channels)[:, :, None, None]
