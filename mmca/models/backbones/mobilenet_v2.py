@@ -11,7 +11,8 @@ class InvertedResidual(ResidualBlock):
     """Inverted residual of MobileNetV2 (Sandler et al., CVPR 2018, Table 1).
 
     The attention sits after the depthwise convolution and before the projection, as in
-    Fig. 3(a) of the CA paper.
+    Fig. 3(a) of the CA paper, or at another place of
+    :data:`~mmca.models.backbones.residual_block.POSITIONS`.
 
     Args:
         in_channels (int): Channels of the input.
@@ -23,6 +24,7 @@ class InvertedResidual(ResidualBlock):
         norm_cfg (dict): Normalisation.
         act_cfg (dict): Activation.
         with_cp (bool): Recompute the block in backward to save memory.
+        attention_position (str): Place of the attention.
 
     Shape:
         Input (N, in_channels, H, W); output (N, out_channels, ceil(H / stride), ...).
@@ -39,6 +41,7 @@ class InvertedResidual(ResidualBlock):
         norm_cfg: dict,
         act_cfg: dict,
         with_cp: bool,
+        attention_position: str = 'before_projection',
     ) -> None:
         super().__init__(with_cp)
         hidden = round(in_channels * expand_ratio)
@@ -50,20 +53,27 @@ class InvertedResidual(ResidualBlock):
         self.depthwise_conv = ConvModule(
             hidden, hidden, 3, stride, padding=dilation, dilation=dilation, groups=hidden, **conv
         )
-        self.attention = build_attention(attention, hidden)
+        self.attention_position = attention_position
+        if attention_position != 'after_projection':
+            self.attention = build_attention(attention, hidden)
         self.project_conv = ConvModule(hidden, out_channels, 1, norm_cfg=norm_cfg, act_cfg=None)
+        if attention_position == 'after_projection':
+            self.attention = build_attention(attention, out_channels)
         self.declare_fusion()
 
     def around_attention(self) -> tuple[nn.Module, ...]:
-        return self.depthwise_conv, self.project_conv
+        if self.attention_position == 'before_projection':
+            return self.depthwise_conv, self.project_conv
+        return (self.project_conv,) if self.attention_position == 'after_projection' else ()
 
     def run(self, x: Tensor) -> Tensor:
         expanded = self.expand_conv(x)
-        out = None if self.fusion is None else self.fusion(expanded)
-        if out is None:
-            out = self.depthwise_conv(expanded)
-            out = self.attention(out)
-            out = self.project_conv(out)
+        if self.attention_position == 'before_projection':
+            out = self.attend(expanded)  # depthwise convolution, attention, projection
+        elif self.attention_position == 'after_projection':
+            out = self.attend(self.depthwise_conv(expanded))
+        else:
+            out = self.project_conv(self.attend_before_norm(self.depthwise_conv, expanded))
         return x + out if self.has_shortcut else out
 
 
@@ -120,5 +130,6 @@ class MobileNetV2(StagedBackbone):
             expand_ratio,
             self.attention_cfg if expand_ratio != 1 else None,
             with_cp=self.with_cp,
+            attention_position=self.attention_position,
             **self.conv_cfg,
         )
