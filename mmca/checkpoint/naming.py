@@ -18,6 +18,16 @@ _SIGNATURES = {
         'conv1.conv.weight',
         'layer2.0.conv.0.conv.weight',
     ),
+    "torchvision's efficientnet_b0": ('features.0.0.weight', 'features.1.0.block.1.fc1.weight'),
+    "timm's efficientnet_b0": ('conv_stem.weight', 'blocks.0.0.se.conv_reduce.weight'),
+    "mmpretrain's EfficientNet-B0": (
+        'backbone.layers.0.conv.weight',
+        'backbone.layers.1.0.se.conv1.conv.weight',
+    ),
+    "mmpretrain's EfficientNet-B0, a bare backbone": (
+        'layers.0.conv.weight',
+        'layers.1.0.se.conv1.conv.weight',
+    ),
 }
 # Layers that tell one attention from another, the first that is there.
 _ATTENTION_SIGNATURES = {

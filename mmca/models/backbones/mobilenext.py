@@ -33,6 +33,7 @@ class SandglassBlock(ResidualBlock):
         norm_cfg (dict): Normalisation.
         act_cfg (dict): Activation.
         with_cp (bool): Recompute the block in backward to save memory.
+        conv_cfg (dict | None): Kind of the convolutions; default: PyTorch's.
 
     Shape:
         Input (N, in_channels, H, W); output (N, out_channels, ceil(H / stride), ...).
@@ -52,6 +53,7 @@ class SandglassBlock(ResidualBlock):
         norm_cfg: dict,
         act_cfg: dict,
         with_cp: bool,
+        conv_cfg: dict | None = None,
     ) -> None:
         super().__init__(with_cp)
         same_shape = native_stride == 1 and in_channels == out_channels
@@ -61,8 +63,8 @@ class SandglassBlock(ResidualBlock):
         hidden = in_channels // reduce_ratio
         if hidden < out_channels / 6:
             hidden = scale_channels(math.ceil(out_channels / 6), 1, divisor=16)
-        conv = dict(norm_cfg=norm_cfg, act_cfg=act_cfg)
-        linear = dict(norm_cfg=norm_cfg, act_cfg=None)
+        conv = dict(conv_cfg=conv_cfg, norm_cfg=norm_cfg, act_cfg=act_cfg)
+        linear = conv | dict(act_cfg=None)
         depthwise = dict(kernel_size=3, padding=dilation, dilation=dilation)
 
         self.attention_position = attention_position

@@ -47,6 +47,8 @@ class StagedBackbone(BaseModule):
             model's, or a backbone's alone. Loading is strict and happens in
             :meth:`init_weights`. ``init_cfg=dict(type='Pretrained', ...)`` means the same.
         init_cfg (dict | list | None): Initialisation; default: Kaiming (fan out).
+        conv_cfg (dict | None): Kind of the convolutions; default: PyTorch's.
+            ``dict(type='Conv2dAdaptivePadding')`` pads as TensorFlow does.
         insert_attention (bool): The checkpoint is the plain network's, and the attention is
             inserted so that the outputs stay the same: :mod:`mmca.models.backbones.insertion`.
         attention_position (str | None): Place of the attention in its block: ``'before_norm'``,
@@ -80,6 +82,7 @@ class StagedBackbone(BaseModule):
         init_cfg: dict | list | None = None,
         insert_attention: bool = False,
         attention_position: str | None = None,
+        conv_cfg: dict | None = None,
     ) -> None:
         # mmengine's own initialiser would skip keys that do not match.
         pretrained, init_cfg = pretrained_of(init_cfg, pretrained)
@@ -110,7 +113,7 @@ class StagedBackbone(BaseModule):
         self.frozen_stages = frozen_stages
         self.norm_eval = norm_eval
         self.with_cp = with_cp
-        self.conv_cfg = dict(norm_cfg=norm_cfg, act_cfg=act_cfg)
+        self.conv_cfg = dict(conv_cfg=conv_cfg, norm_cfg=norm_cfg, act_cfg=act_cfg)
         self.pretrained = pretrained
         self.insert_attention = insert_attention
 
@@ -136,6 +139,13 @@ class StagedBackbone(BaseModule):
     ) -> nn.Module:
         """Block ``number`` of a stage, both counted from 0, on ``self.channels`` channels."""
         raise NotImplementedError
+
+    def add_last_conv(self) -> None:
+        """Append the 1280-channel layer ``conv2`` to seven stages, if it is an output."""
+        if 7 in self.out_indices:
+            channels = scale_channels(1280, max(1.0, self.widen_factor))
+            self.conv2 = ConvModule(self.channels, channels, 1, **self.conv_cfg)
+            self.layers.append('conv2')
 
     def init_weights(self) -> None:
         super().init_weights()
