@@ -80,7 +80,11 @@ setup(
     install_requires=['numpy', 'packaging', 'torch>=2.1'],
     # mmcv compiles against the torch already there: install torch first, then these with
     # `--no-build-isolation`; `make setup` does it all.
-    extras_require={name: requirements(name) for name in ('onedl', 'upstream', 'tests')},
+    extras_require={
+        **{name: requirements(name) for name in ('onedl', 'upstream', 'tests')},
+        'web': [line for line in requirements('tests') if line.startswith('gradio=')],
+        'grad-cam': [line for line in requirements('tests') if line.startswith('grad-cam=')],
+    },
     cmdclass={
         'build_py': FreshBuild,
         'egg_info': MetadataWithMim,
