@@ -155,10 +155,14 @@ def watch(process: int, client: socket.socket, selector: selectors.BaseSelector)
 
 @functools.cache
 def load() -> None:
+    # torch 2.1 tries to import it, and it starts a thread, for which a fork would wait at its end.
+    sys.modules['onnxruntime'] = None
     importlib.import_module('torch.distributed.run')
     # tests/ops runs where they are not installed.
     for name in LIBRARIES if importlib.util.find_spec('mmengine') else ():
         importlib.import_module(name)
+    del sys.modules['onnxruntime']
+    assert len(os.listdir('/proc/self/task')) == 1, 'a process with threads cannot be forked'
     # What garbage collection does not touch is not copied, which takes a process a second to end.
     gc.collect()
     gc.freeze()
