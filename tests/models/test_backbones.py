@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mmca.models import EfficientNet, MobileNetV2, MobileNeXt
+from mmca.models import EfficientNet, MnasNet, MobileNetV1, MobileNetV2, MobileNeXt
 
 ATTENTIONS = {
     'none': None,
@@ -12,7 +12,13 @@ ATTENTIONS = {
     'ca': dict(type='mmca.CoordinateAttention', reduction=32),
 }
 # With the channels of the deepest features.
-BACKBONES = [(MobileNetV2, 6, 320), (MobileNeXt, 7, 1280), (EfficientNet, 6, 320)]
+BACKBONES = [
+    (MobileNetV1, 4, 1024),
+    (MobileNetV2, 6, 320),
+    (MobileNeXt, 7, 1280),
+    (EfficientNet, 6, 320),
+    (MnasNet, 6, 320),
+]
 
 each = pytest.mark.parametrize('backbone', [backbone for backbone, *_ in BACKBONES])
 each_deepest = pytest.mark.parametrize('backbone, index, channels', BACKBONES)
@@ -20,13 +26,13 @@ each_deepest = pytest.mark.parametrize('backbone, index, channels', BACKBONES)
 
 @each_deepest
 @pytest.mark.parametrize('attention', ATTENTIONS)
-@pytest.mark.parametrize('output_stride, side', [(32, 8), (16, 16), (8, 32)])
+@pytest.mark.parametrize('output_stride, side', [(32, 4), (16, 8), (8, 16)])
 def test_output_stride(backbone, index, channels, attention, output_stride, side):
     strided = backbone(ATTENTIONS[attention], out_indices=(index,))
     model = backbone(ATTENTIONS[attention], out_indices=(index,), output_stride=output_stride)
     model.load_state_dict(strided.state_dict())
     with torch.no_grad():
-        assert model.eval()(torch.randn(1, 3, 256, 256))[0].shape == (1, channels, side, side)
+        assert model.eval()(torch.randn(1, 3, 128, 128))[0].shape == (1, channels, side, side)
 
 
 @each_deepest

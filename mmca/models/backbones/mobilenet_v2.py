@@ -68,14 +68,14 @@ class InvertedResidual(ResidualBlock):
     def around_attention(self) -> tuple[nn.Module, ...]:
         return self.depthwise_conv, self.project_conv
 
-    def run(self, x: Tensor) -> Tensor:
+    def run(self, x: Tensor) -> tuple[Tensor, Tensor]:
         expanded = self.expand_conv(x)
         out = None if self.fusion is None else self.fusion(expanded)
         if out is None:
             out = self.depthwise_conv(expanded)
             out = self.attention(out)
             out = self.project_conv(out)
-        return x + self.drop_path(out) if self.has_shortcut else out
+        return expanded, x + self.drop_path(out) if self.has_shortcut else out
 
 
 @MODELS.register_module()
