@@ -160,6 +160,11 @@ def _place(prefix: str, block: ResidualBlock) -> _Place:
             'made of (gate_layers), so it can neither be inserted nor removed'
         )
     names = {layer: f'{prefix}{child}' for child, layer in block.named_children()}
+    if not block.around_attention():
+        raise CheckpointError(
+            f'{name} stands inside a layer, before its norm, where it can neither be inserted nor '
+            'removed: give its backbone another attention_position'
+        )
     before, *after = block.around_attention()
     if after:
         # A 1x1 convolution without activation: its inputs are the attention's outputs.

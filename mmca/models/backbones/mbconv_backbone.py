@@ -51,6 +51,7 @@ class MBConvBackbone(StagedBackbone):
             expand_ratio,
             attention,
             with_cp=self.with_cp,
+            attention_position=self.attention_position,
             kernel_size=self.kernel_sizes[stage],
             drop_path_rate=self.drop_path_rate * (sum(counts[:stage]) + number) / sum(counts),
             **self.conv_cfg,

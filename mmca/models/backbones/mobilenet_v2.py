@@ -12,7 +12,8 @@ class InvertedResidual(ResidualBlock):
     """Inverted residual of MobileNetV2 (Sandler et al., CVPR 2018, Table 1).
 
     The attention sits after the depthwise convolution and before the projection, as in
-    Fig. 3(a) of the CA paper.
+    Fig. 3(a) of the CA paper, or at another place of
+    :data:`~mmca.models.backbones.residual_block.POSITIONS`.
 
     Args:
         in_channels (int): Channels of the input.
@@ -28,6 +29,9 @@ class InvertedResidual(ResidualBlock):
         kernel_size (int): Odd kernel size of the depthwise convolution.
         drop_path_rate (float): Probability with which a sample skips the block while training,
             if the block has a shortcut.
+        linear (bool): Linear projection, and a shortcut where the shapes allow it. False is
+            MobileNetV1's block: an activation after the projection, and no shortcut.
+        attention_position (str): Place of the attention.
 
     Shape:
         Input (N, in_channels, H, W); output (N, out_channels, ceil(H / stride), ...).
@@ -47,11 +51,13 @@ class InvertedResidual(ResidualBlock):
         conv_cfg: dict | None = None,
         kernel_size: int = 3,
         drop_path_rate: float = 0.0,
+        linear: bool = True,
+        attention_position: str = 'before_projection',
     ) -> None:
         super().__init__(with_cp)
         hidden = round(in_channels * expand_ratio)
         conv = dict(conv_cfg=conv_cfg, norm_cfg=norm_cfg, act_cfg=act_cfg)
-        self.has_shortcut = stride == 1 and in_channels == out_channels
+        self.has_shortcut = linear and stride == 1 and in_channels == out_channels
         self.expand_conv = nn.Identity()
         if expand_ratio != 1:
             self.expand_conv = ConvModule(in_channels, hidden, 1, **conv)
@@ -59,22 +65,30 @@ class InvertedResidual(ResidualBlock):
         self.depthwise_conv = ConvModule(
             hidden, hidden, kernel_size, stride, padding, dilation, groups=hidden, **conv
         )
-        self.attention = build_attention(attention, hidden)
-        self.project_conv = ConvModule(hidden, out_channels, 1, **(conv | dict(act_cfg=None)))
+        self.attention_position = attention_position
+        if attention_position != 'after_projection':
+            self.attention = build_attention(attention, hidden)
+        projection = conv | dict(act_cfg=None) if linear else conv
+        self.project_conv = ConvModule(hidden, out_channels, 1, **projection)
+        if attention_position == 'after_projection':
+            self.attention = build_attention(attention, out_channels)
         drops = drop_path_rate > 0 and self.has_shortcut
         self.drop_path = DropPath(drop_path_rate) if drops else nn.Identity()
         self.declare_fusion()
 
     def around_attention(self) -> tuple[nn.Module, ...]:
-        return self.depthwise_conv, self.project_conv
+        if self.attention_position == 'before_projection':
+            return self.depthwise_conv, self.project_conv
+        return (self.project_conv,) if self.attention_position == 'after_projection' else ()
 
     def run(self, x: Tensor) -> tuple[Tensor, Tensor]:
         expanded = self.expand_conv(x)
-        out = None if self.fusion is None else self.fusion(expanded)
-        if out is None:
-            out = self.depthwise_conv(expanded)
-            out = self.attention(out)
-            out = self.project_conv(out)
+        if self.attention_position == 'before_projection':
+            out = self.attend(expanded)  # depthwise convolution, attention, projection
+        elif self.attention_position == 'after_projection':
+            out = self.attend(self.depthwise_conv(expanded))
+        else:
+            out = self.project_conv(self.attend_before_norm(self.depthwise_conv, expanded))
         return expanded, x + self.drop_path(out) if self.has_shortcut else out
 
 
@@ -127,5 +141,6 @@ class MobileNetV2(StagedBackbone):
             expand_ratio,
             self.attention_cfg if expand_ratio != 1 else None,
             with_cp=self.with_cp,
+            attention_position=self.attention_position,
             **self.conv_cfg,
         )

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from mmca.models.backbones.residual_block import ResidualBlock, build_attention
 from mmca.models.backbones.staged_backbone import StagedBackbone, scale_channels
-from mmca.options import check_choice, suggest_options
+from mmca.options import suggest_options
 from mmca.registry import MODELS
 
 
@@ -27,7 +27,8 @@ class SandglassBlock(ResidualBlock):
         keep_depthwise (bool): Keep both depthwise convolutions; the block has no shortcut.
         attention (dict | None): Config of the attention.
         attention_position (str): ``'first'`` or ``'last'`` depthwise convolution, which the
-            attention follows. A block without that convolution has none.
+            attention follows, or ``'before_norm'``, of the first one. A block without that
+            convolution has none.
         norm_cfg (dict): Normalisation.
         act_cfg (dict): Activation.
         with_cp (bool): Recompute the block in backward to save memory.
@@ -56,7 +57,7 @@ class SandglassBlock(ResidualBlock):
         super().__init__(with_cp)
         same_shape = native_stride == 1 and in_channels == out_channels
         self.has_shortcut = same_shape and not keep_depthwise
-        has_first = same_shape or keep_depthwise
+        self.has_first = has_first = same_shape or keep_depthwise
         has_last = has_first or native_stride == 2
         hidden = in_channels // reduce_ratio
         if hidden < out_channels / 6:
@@ -65,13 +66,13 @@ class SandglassBlock(ResidualBlock):
         linear = conv | dict(act_cfg=None)
         depthwise = dict(kernel_size=3, padding=dilation, dilation=dilation)
 
-        self.attends_first = attention_position == 'first'
+        self.attention_position = attention_position
         self.depthwise_conv1 = nn.Identity()
         if has_first:
             self.depthwise_conv1 = ConvModule(
                 in_channels, in_channels, groups=in_channels, **depthwise, **conv
             )
-        if self.attends_first:
+        if attention_position != 'last':
             self.attention = build_attention(attention if has_first else None, in_channels)
         self.reduce_conv = ConvModule(in_channels, hidden, 1, **linear)
         self.expand_conv = ConvModule(hidden, out_channels, 1, **conv)
@@ -85,26 +86,25 @@ class SandglassBlock(ResidualBlock):
                 **depthwise,
                 **linear,
             )
-        if not self.attends_first:
+        if attention_position == 'last':
             self.attention = build_attention(attention if has_last else None, out_channels)
         self.declare_fusion()
 
     def around_attention(self) -> tuple[nn.Module, ...]:
-        if self.attends_first:
+        if self.attention_position == 'first':
             return self.depthwise_conv1, self.reduce_conv
-        return (self.depthwise_conv2,)
+        return (self.depthwise_conv2,) if self.attention_position == 'last' else ()
 
     def run(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        out = self.fusion(x) if self.fusion and self.attends_first else None
-        if out is None:
-            out = self.depthwise_conv1(x)
-            out = self.attention(out) if self.attends_first else out
-            out = self.reduce_conv(out)
+        if self.attention_position == 'first':
+            out = self.attend(x)  # first depthwise convolution, attention, reduction
+        elif self.attention_position == 'before_norm' and self.has_first:
+            out = self.reduce_conv(self.attend_before_norm(self.depthwise_conv1, x))
+        else:
+            out = self.reduce_conv(self.depthwise_conv1(x))
         expanded = self.expand_conv(out)
-        out = self.fusion(expanded) if self.fusion and not self.attends_first else None
-        if out is None:
-            out = self.depthwise_conv2(expanded)
-            out = out if self.attends_first else self.attention(out)
+        is_last = self.attention_position == 'last'
+        out = self.attend(expanded) if is_last else self.depthwise_conv2(expanded)
         return expanded, x + out if self.has_shortcut else out
 
 
@@ -123,8 +123,10 @@ class MobileNeXt(StagedBackbone):
 
     Args:
         attention (dict | None): As in :class:`StagedBackbone`, built for the channels at its place.
-        attention_position (str): ``'first'`` or ``'last'`` depthwise convolution of a block,
-            which the attention follows. Blocks without that convolution have no attention.
+        attention_position (str | None): ``'first'`` or ``'last'`` depthwise convolution of a block,
+            which the attention follows, or ``'before_norm'``: before the norm of the first. Blocks
+            without that convolution have no attention. None: where the attention's authors put it,
+            'first' standing for before the projection and 'last' for after it.
         **kwargs: Options of :class:`StagedBackbone`; its 8 layers are ``layer1`` to ``layer8``,
             with 96, 144, 192, 288, 384, 576, 960 and 1280 channels at width 1. Below width 1 the
             last keeps its 1280.
@@ -147,17 +149,20 @@ class MobileNeXt(StagedBackbone):
         (6, 960, 3, 1),
         (6, 1280, 1, 1),
     )
+    attention_positions = {
+        'before_norm': 'before_norm',
+        'before_projection': 'first',
+        'after_projection': 'last',
+    }
 
     def __init__(
         self,
         attention: dict | None = None,
-        attention_position: str = 'first',
+        attention_position: str | None = None,
         *args,
         **kwargs,
     ) -> None:
-        check_choice('MobileNeXt', 'attention_position', attention_position, ('first', 'last'))
-        self.attention_position = attention_position
-        super().__init__(attention, *args, **kwargs)
+        super().__init__(attention, *args, attention_position=attention_position, **kwargs)
 
     def stage_channels(self, stage: int) -> int:
         if stage == self.num_layers - 1:

@@ -9,6 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from mmca.checkpoint import CheckpointError, load_backbone, pretrained_of
 from mmca.models.backbones.dilation import block_geometry
 from mmca.models.backbones.insertion import insert_attention
+from mmca.models.backbones.residual_block import POSITIONS, default_position
 from mmca.options import check_choice
 
 
@@ -25,7 +26,7 @@ class StagedBackbone(BaseModule):
     Args:
         attention (dict | None): Config of the attention of each block, for example
             ``dict(type='mmca.CoordinateAttention', reduction=32)``; it is built with the
-            block's hidden width as ``in_channels``. None for the plain network.
+            channels at its place as ``in_channels``. None for the plain network.
         widen_factor (float): Width multiplier.
         out_indices (Sequence[int]): Outputs, of 0-7.
         output_stride (int): 32, 16 or 8: input size over the size of the deepest features.
@@ -52,6 +53,10 @@ class StagedBackbone(BaseModule):
             32.
         insert_attention (bool): The checkpoint is the plain network's, and the attention is
             inserted so that the outputs stay the same: :mod:`mmca.models.backbones.insertion`.
+        attention_position (str | None): Place of the attention in its block: ``'before_norm'``,
+            between the depthwise convolution and its norm; ``'before_projection'``; or
+            ``'after_projection'``, on the output before the shortcut. None: where the attention's
+            authors put it, of coordinate attention before the projection.
 
     Shape:
         Input (N, 3, H, W); output: a tuple with one (N, C_i, H_i, W_i) for each of
@@ -64,6 +69,8 @@ class StagedBackbone(BaseModule):
     # One row a stage: ratio of the hidden channels, channels, blocks, stride.
     arch_settings: tuple[tuple[int, int, int, int], ...]
     num_layers = 8  # behind the stem, of which one may be an output
+    # Places of an attention, with the names that they have here.
+    attention_positions = {position: position for position in POSITIONS}
 
     def __init__(
         self,
@@ -83,6 +90,7 @@ class StagedBackbone(BaseModule):
         insert_attention: bool = False,
         conv_cfg: dict | None = None,
         expanded_indices: Sequence[int] = (),
+        attention_position: str | None = None,
     ) -> None:
         # mmengine's own initialiser would skip keys that do not match.
         pretrained, init_cfg = pretrained_of(init_cfg, pretrained)
@@ -104,7 +112,12 @@ class StagedBackbone(BaseModule):
         if insert_attention and attention is None:
             raise ValueError(f'{name}: insert_attention=True, but there is no attention to insert')
         check_choice(name, 'frozen_stages', frozen_stages, tuple(range(-1, self.num_layers + 1)))
+        if attention_position is None:
+            attention_position = self.attention_positions[default_position(attention)]
+        places = tuple(self.attention_positions.values())
+        check_choice(name, 'attention_position', attention_position, places)
         self.attention_cfg = attention
+        self.attention_position = attention_position
         self.widen_factor = widen_factor
         self.out_indices = tuple(out_indices)
         self.expanded_indices = tuple(expanded_indices)
