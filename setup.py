@@ -58,6 +58,16 @@ def requirements(name):
     return [line for line in lines if line and not line.startswith('#')]
 
 
+# What each format of tools/export.py needs; tests pin those of `onnx`.
+EXPORT = {
+    'onnx': ['onnx', 'onnxruntime'],
+    'openvino': ['onnx', 'openvino>=2026.4', 'nncf'],
+    'ncnn': ['ncnn', 'pnnx'],
+    'executorch': ['executorch'],
+    'litert': ['litert-torch'],
+    'coreml': ['coremltools'],
+}
+
 setup(
     name='mmca',
     version=re.search(r"'(.+)'", (ROOT / 'mmca' / 'version.py').read_text())[1],
@@ -80,7 +90,12 @@ setup(
     install_requires=['numpy', 'packaging', 'torch>=2.1'],
     # mmcv compiles against the torch already there: install torch first, then these with
     # `--no-build-isolation`; `make setup` does it all.
-    extras_require={name: requirements(name) for name in ('onedl', 'upstream', 'tests')},
+    extras_require={
+        **{name: requirements(name) for name in ('onedl', 'upstream', 'tests')},
+        **EXPORT,
+        'web': [line for line in requirements('tests') if line.startswith('gradio=')],
+        'grad-cam': [line for line in requirements('tests') if line.startswith('grad-cam=')],
+    },
     cmdclass={
         'build_py': FreshBuild,
         'egg_info': MetadataWithMim,

@@ -69,7 +69,9 @@ def insert_attention(
             f'{source} has {found} already, and an attention is inserted into a plain network '
             'only. Load it into a model with that attention, without inserting'
         )
-    own = model.state_dict()
+    # A checkpoint is read to the CPU; the model may be on a GPU already.
+    own = {key: value.cpu() for key, value in model.state_dict().items()}
+    state = {key: value.cpu() for key, value in state.items()}
     fresh = {
         key: value
         for key, value in own.items()

@@ -25,13 +25,13 @@ class InvertedResidual(ResidualBlock):
         norm_cfg (dict): Normalisation.
         act_cfg (dict): Activation.
         with_cp (bool): Recompute the block in backward to save memory.
+        attention_position (str): Place of the attention.
         conv_cfg (dict | None): Kind of the convolutions; default: PyTorch's.
         kernel_size (int): Odd kernel size of the depthwise convolution.
         drop_path_rate (float): Probability with which a sample skips the block while training,
             if the block has a shortcut.
         linear (bool): Linear projection, and a shortcut where the shapes allow it. False is
             MobileNetV1's block: an activation after the projection, and no shortcut.
-        attention_position (str): Place of the attention.
 
     Shape:
         Input (N, in_channels, H, W); output (N, out_channels, ceil(H / stride), ...).
@@ -48,11 +48,11 @@ class InvertedResidual(ResidualBlock):
         norm_cfg: dict,
         act_cfg: dict,
         with_cp: bool,
+        attention_position: str = 'before_projection',
         conv_cfg: dict | None = None,
         kernel_size: int = 3,
         drop_path_rate: float = 0.0,
         linear: bool = True,
-        attention_position: str = 'before_projection',
     ) -> None:
         super().__init__(with_cp)
         hidden = round(in_channels * expand_ratio)

@@ -88,9 +88,9 @@ class StagedBackbone(BaseModule):
         pretrained: str | None = None,
         init_cfg: dict | list | None = None,
         insert_attention: bool = False,
+        attention_position: str | None = None,
         conv_cfg: dict | None = None,
         expanded_indices: Sequence[int] = (),
-        attention_position: str | None = None,
     ) -> None:
         # mmengine's own initialiser would skip keys that do not match.
         pretrained, init_cfg = pretrained_of(init_cfg, pretrained)

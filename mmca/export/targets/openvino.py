@@ -1,0 +1,73 @@
+"""OpenVINO, converted from the ONNX file; with NMS and metadata inside."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mmca.errors import UserError
+from mmca.export.metadata import KEY, ExportMetadata
+from mmca.export.targets import onnx, require
+
+if TYPE_CHECKING:
+    from mmca.export.network import ExportNetwork
+
+LAYOUT, LAST_STEP = 'NHWC', True
+
+
+def write(network: ExportNetwork, metadata: ExportMetadata, path: Path) -> list[Path]:
+    """Write ``.xml`` and, beside it, ``.bin``."""
+    openvino = require('openvino', 'openvino')
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / 'network.onnx'
+        onnx.write(network, metadata, source)
+        model = openvino.convert_model(str(source))
+    return save(model, metadata, path)
+
+
+def save(model, metadata: ExportMetadata, path: Path) -> list[Path]:
+    """Save OpenVINO's model with the metadata, its weights as they are."""
+    openvino = require('openvino', 'openvino')
+    model.set_rt_info(metadata.to_json(), [KEY, 'metadata'])
+    openvino.save_model(model, str(path), compress_to_fp16=False)
+    return [path, path.with_suffix('.bin')]
+
+
+def _read(path: Path):
+    core = require('openvino', 'openvino').Core()
+    try:
+        return core, core.read_model(str(path))
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise UserError(f'{path}: OpenVINO cannot read it ({reason})') from error
+
+
+def metadata_of(path: Path) -> ExportMetadata:
+    """What a file says of itself."""
+    model = _read(path)[1]
+    if not model.has_rt_info([KEY, 'metadata']):
+        raise UserError(f'{path}: was not written by tools/export.py, it has no metadata of mmca')
+    return ExportMetadata.from_json(model.get_rt_info([KEY, 'metadata']).astype(str), path)
+
+
+def open_file(
+    path: Path, metadata: ExportMetadata, threads: int | None
+) -> Callable[[np.ndarray], list[np.ndarray]]:
+    """A function from the input to the outputs."""
+    core, model = _read(path)
+    # Also where the processor has faster bfloat16: labels are those of PyTorch.
+    settings = {'PERFORMANCE_HINT': 'LATENCY', 'INFERENCE_PRECISION_HINT': 'f32'}
+    if threads:
+        settings['INFERENCE_NUM_THREADS'] = threads
+    compiled = core.compile_model(model, 'CPU', settings)
+    outputs = [compiled.output(name) for name in metadata.output_names]
+
+    def run(images: np.ndarray) -> list[np.ndarray]:
+        found = compiled([images])
+        return [np.array(found[output]) for output in outputs]
+
+    return run

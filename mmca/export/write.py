@@ -1,0 +1,115 @@
+"""What ``tools/export.py`` does: write a file, prove it, and only then let it appear."""
+
+import argparse
+import shutil
+import tempfile
+from pathlib import Path
+
+from mmca.complexity.config import input_size
+from mmca.engine.config import read_config
+from mmca.engine.libraries import prepare_libraries
+from mmca.errors import UserError
+from mmca.export import forms
+from mmca.export.images import paths_in, paths_of_test_set, read_images
+from mmca.export.metadata import ExportMetadata
+from mmca.export.model import LoadedModel, load_model
+from mmca.export.network import ExportNetwork
+from mmca.export.proof import FLOAT, INT8, prove
+from mmca.export.runtime import load_exported
+from mmca.export.targets import TARGETS, target_module
+
+PROOF_IMAGES, CALIBRATION_IMAGES = 8, 128
+
+
+def export(args: argparse.Namespace) -> None:
+    """Write the file that the arguments of ``tools/export.py`` ask for, and prove it.
+
+    Raises:
+        UserError: For whatever the user can mend, and if the file does not compute what PyTorch
+            computes; it is then not there.
+    """
+    out, suffix = Path(args.out), TARGETS[args.to]
+    if not out.name.endswith(suffix):
+        raise UserError(f'--out {out}: files for {args.to} end in {suffix}')
+    target = target_module(args.to)
+    prepare_libraries()
+    loaded = load_model(read_config(args), args.checkpoint)
+    images = []
+    if not hasattr(target, 'UNPROVEN'):
+        paths = paths_in(args.images, PROOF_IMAGES) if args.images else None
+        images = read_images(paths or paths_of_test_set(loaded.cfg, PROOF_IMAGES))
+    network, metadata = _prepared(args, loaded, target)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    # Beside its place, and with its name, which some formats write into their files.
+    with tempfile.TemporaryDirectory(prefix=f'.{out.name}.', dir=out.parent) as folder:
+        path = Path(folder) / out.name
+        files = target.write(network, metadata, path)
+        print(f'{args.to}, {_size(files)}')
+        if images:
+            _check(loaded, path, images, args.threads)
+        else:
+            print(f'not compared with PyTorch: {target.UNPROVEN}')
+        if args.int8:
+            files = _quantise(args, loaded, target, path, images)
+        for file in files:
+            if file.is_dir():
+                shutil.rmtree(out.parent / file.name, ignore_errors=True)
+            file.replace(out.parent / file.name)
+    print(f'wrote {", ".join(str(out.parent / file.name) for file in files)}')
+
+
+def _prepared(
+    args: argparse.Namespace, loaded: LoadedModel, target
+) -> tuple[ExportNetwork, ExportMetadata]:
+    if args.batch > 1 and getattr(target, 'SINGLE_IMAGES', False):
+        raise UserError(f'--batch {args.batch}: a file for {args.to} takes one image at a time')
+    if args.dynamic and (reason := getattr(target, 'FIXED_ONLY', '')):
+        raise UserError(f'--dynamic: {reason}; give --size H W')
+    preprocessing = not args.no_preprocessing
+    layout = target.LAYOUT if preprocessing else 'NCHW'
+    fixed = not args.dynamic
+    pooling = forms.form_for(args.to, fixed)
+    network = ExportNetwork(loaded, pooling, layout, preprocessing, fixed, target.LAST_STEP)
+    metadata = loaded.metadata(
+        target=args.to,
+        input_name='images',
+        input_layout=layout,
+        output_names=network.output_names,
+        size=tuple(args.size or input_size(loaded.cfg)),
+        dynamic=args.dynamic,
+        batch=args.batch,
+        preprocessing=preprocessing,
+        nms=getattr(network.network, 'settings', {}),
+    )
+    return network, metadata
+
+
+def _check(loaded: LoadedModel, path: Path, images: list, threads: int | None) -> None:
+    exported = load_exported(path, threads)
+    tolerance = (INT8 if exported.metadata.int8 else FLOAT)[loaded.task]
+    failed = []
+    for found in prove(loaded, exported, images):
+        print(f'  {found}', flush=True)
+        if not found.within(tolerance):
+            failed.append(found.case)
+    if failed:
+        raise UserError(
+            f'{path.name} does not compute what PyTorch computes ({"; ".join(failed)}; allowed are '
+            f'{tolerance.difference:.0e} and {100 * tolerance.changed:g} % changed): it was deleted'
+        )
+
+
+def _quantise(args: argparse.Namespace, loaded: LoadedModel, target, path: Path, images: list):
+    if not hasattr(target, 'quantise'):
+        able = [name for name in TARGETS if hasattr(target_module(name), 'quantise')]
+        raise UserError(f'--int8: files for {", ".join(able)} are quantised, not for {args.to}')
+    calibration = read_images(paths_in(args.int8, CALIBRATION_IMAGES))
+    files = target.quantise(path, target.metadata_of(path), calibration)
+    print(f'{args.to}, int8, {_size(files)}')
+    _check(loaded, path, images, args.threads)
+    return files
+
+
+def _size(files: list[Path]) -> str:
+    everything = [one for file in files for one in ([file] if file.is_file() else file.rglob('*'))]
+    return f'{sum(one.stat().st_size for one in everything if one.is_file()) / 1e6:.2f} MB'
