@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from mmca import insert_attention
 from mmca.models import EfficientNet, MnasNet, MobileNetV1, MobileNetV2, MobileNeXt
 
 ATTENTIONS = {
@@ -89,3 +90,22 @@ def test_checkpointing_gives_the_same_gradients(backbone):
         model(x)[0].square().mean().backward()
     for a, b in zip(plain.parameters(), saving.parameters(), strict=True):
         torch.testing.assert_close(a.grad, b.grad)
+
+
+@each
+def test_expanded_features_and_an_inserted_attention(backbone):
+    """Taps come in the order of depth, and what is inserted changes none of them."""
+    torch.manual_seed(0)
+    options = dict(widen_factor=0.25, out_indices=(1, 4), expanded_indices=(3,))
+    plain = backbone(None, **options).double().eval()
+    model = backbone(ATTENTIONS['ca'], **options).double().eval()
+    model.load_state_dict(insert_attention(plain.state_dict(), model))
+    x = torch.randn(1, 3, 64, 64, dtype=torch.float64)
+    with torch.no_grad():
+        first, expanded, last = plain(x)
+        torch.testing.assert_close(model(x), (first, expanded, last))
+    into = plain.layer4[0].forward_expanded(
+        plain.layer3(plain.layer2(plain.layer1(plain.conv1(x))))
+    )
+    assert torch.equal(into[0], expanded)
+    assert plain.layer5(plain.layer4[1:](into[1])).equal(last)
