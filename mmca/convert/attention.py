@@ -38,7 +38,7 @@ def change_attention(
     if not (kind.startswith('mmca.') and issubclass(MODELS.get(kind) or object, StagedBackbone)):
         raise CheckpointError(
             f'{config}: its backbone is {options.get("type")!r}; give a config with '
-            'mmca.MobileNetV2 or mmca.MobileNeXt and the attention'
+            'mmca.MobileNetV2 or another of ours that takes an attention, and with it'
         )
     # All that the checkpoint has, whatever the config makes of it: stages are built in any case.
     last = 7 if any(key.startswith(f'{_BACKBONE}conv2.') for key in weights) else 0
