@@ -49,8 +49,8 @@ def insert_attention(
     Args:
         state (Mapping[str, Tensor]): Weights of the plain network, under our names: all of
             ``model`` but its attentions.
-        model (nn.Module): A backbone of ours, e.g. ``mmca.MobileNetV2``, with an attention, or a model
-            with one as a part; it is not changed. What an inserted attention has beside the last
+        model (nn.Module): A backbone of ours, e.g. ``mmca.MobileNetV2``, with an attention, or one
+            with such a part; it is not changed. What an inserted attention has beside the last
             layer of its gates is taken from it.
         bias (float): What the sigmoid of each gate starts with.
         source (str): What error messages call ``state``.
