@@ -24,7 +24,16 @@ ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = ROOT / 'configs'
 WRITTEN = 'Written by tools/model_zoo.py.'
 PAPER = 'https://arxiv.org/abs/2103.02907'
-COLLECTIONS = ('MobileNetV2', 'MobileNeXt', 'EfficientNet', 'SSDLite320', 'DeepLabV3')
+COLLECTIONS = (
+    'MobileNetV1',
+    'MobileNetV2',
+    'MobileNetV3',
+    'MobileNeXt',
+    'MnasNet',
+    'EfficientNet',
+    'SSDLite320',
+    'DeepLabV3',
+)
 # Short names on the page, long ones in the metafiles.
 ATTENTIONS = {
     'none': ('', ''),
@@ -123,12 +132,11 @@ def model_index() -> str:
 
 
 def page_table(table: Table) -> str:
-    """A table of the page: the rows that are only quoted, then the configs."""
+    """A table of the page."""
     header = ['backbone', 'config', 'params (M), published', 'params (M), computed']
     header += ['M-Adds (M), published', 'M-Adds (M), computed']
     header += [f'{table.metric.long_name}, published', f'{table.metric.long_name}, ours']
-    quoted = [row for row in all_rows() if row.table == table and not row.config]
-    lines = [header, *([row.backbone, '', *figures(row, None)] for row in quoted)]
+    lines = [header]
     for config, row in table_configs(table):
         model, ours = read_model(config), trained_value(config)
         name = ' + '.join(filter(None, (model.backbone, ATTENTIONS[row.attention][0])))
@@ -151,11 +159,11 @@ def page() -> str:
         'and linear layers in one forward pass, batch norm folded ("FLOPs" in other model zoos).',
         '*Ours* is the metric of a training of ours; it is blank where there was none.',
         '',
-        '`mbv2`: MobileNetV2, `mnext`: MobileNeXt, `effnetb0`: EfficientNet-B0; `se`, `cbam`,',
-        '`ca`: its attention. `_w075`, `_w050`: width 0.75 and 0.5; `_x`, `_y`: attention in one',
-        'direction only; `_r16`:',
-        'reduction 16; `_last`: attention after the last depthwise convolution; `_s8`: output',
-        'stride 8, else 16; `_1gpu`: the same total batch on one GPU; `_from_imagenet`: from plain',
+        '`mbv1`, `mbv2`, `mbv3`: MobileNetV1 to V3, `mnext`: MobileNeXt, `mnasneta1`: MnasNet-A1,',
+        '`effnetb0`: EfficientNet-B0; `se`, `cbam`, `ca`: its attention. `_w075`, `_w050`: width',
+        '0.75 and 0.5; `_x`, `_y`: attention in one direction only; `_r16`: reduction 16; `_last`:',
+        'attention after the last depthwise convolution; `_s8`: output stride 8, else 16; `_1gpu`:',
+        'the same total batch on one GPU; `_from_imagenet`: from plain',
         'ImageNet weights, into which the attention is [inserted](pretrained.md); `_small_priors`:',
         'the same, with priors from 20 pixels on.',
     ]

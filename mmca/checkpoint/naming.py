@@ -20,6 +20,8 @@ _SIGNATURES = {
     ),
     "torchvision's efficientnet_b0": ('features.0.0.weight', 'features.1.0.block.1.fc1.weight'),
     "timm's efficientnet_b0": ('conv_stem.weight', 'blocks.0.0.se.conv_reduce.weight'),
+    "timm's semnasnet_100": ('blocks.0.0.conv_pw.weight', 'blocks.2.0.se.conv_reduce.weight'),
+    "timm's mobilenetv1_100": ('conv_stem.weight', 'blocks.3.5.conv_dw.weight'),
     "mmpretrain's EfficientNet-B0": (
         'backbone.layers.0.conv.weight',
         'backbone.layers.1.0.se.conv1.conv.weight',

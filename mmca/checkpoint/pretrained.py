@@ -13,6 +13,9 @@ from .reading import CheckpointError, load_file
 from .wrappers import take_weights
 
 _BACKBONE = 'backbone.'
+# What a checkpoint of a backbone alone may have more than it: the 1280-channel layer, and in
+# torchvision's files the classifier.
+_OPTIONAL = {'conv2', 'classifier'}
 
 
 class Pretrained(NamedTuple):
@@ -149,10 +152,9 @@ def load_backbone(
     own = inside or weights
     names = {name for name, _ in backbone.named_children()}
     left = [k for k in weights if inside and not k.startswith(_BACKBONE)]
-    if 'conv2' not in names:
-        unused = [k for k in own if k.startswith('conv2.')]
-        own = {k: v for k, v in own.items() if k not in set(unused)}
-        left += unused
+    unused = [k for k in own if k.split('.')[0] in _OPTIONAL - names]
+    own = {k: v for k, v in own.items() if k not in set(unused)}
+    left += unused
     source, taken = f'Checkpoint {_named(path, prefix)}', len(own)
     if insert:
         own = insert(own, source=source)

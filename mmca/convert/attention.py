@@ -34,13 +34,14 @@ def change_attention(
         raise CheckpointError(f'{config}: no such config; check the path')
     model = Config.fromfile(config, import_custom_modules=False).get('model', {})
     options = model.get('backbone', {})
-    if not str(options.get('type', '')).startswith('mmca.'):
+    kind = str(options.get('type', ''))
+    if not (kind.startswith('mmca.') and issubclass(MODELS.get(kind) or object, StagedBackbone)):
         raise CheckpointError(
             f'{config}: its backbone is {options.get("type")!r}; give a config with '
-            'mmca.MobileNetV2 or mmca.MobileNeXt and the attention'
+            'mmca.MobileNetV2 or another of ours that takes an attention, and with it'
         )
-    # All that the checkpoint has, whatever the config makes of it.
-    last = 7 if any(key.startswith(f'{_BACKBONE}conv2.') for key in weights) else 6
+    # All that the checkpoint has, whatever the config makes of it: stages are built in any case.
+    last = 7 if any(key.startswith(f'{_BACKBONE}conv2.') for key in weights) else 0
     options.update(out_indices=(last,), pretrained=None, init_cfg=None, insert_attention=False)
     logging.disable(logging.INFO)  # mmengine's, a line for each tensor
     with fork_rng():

@@ -6,19 +6,13 @@ from dataclasses import dataclass
 from torch import Size
 
 from mmca.checkpoint import attention_of
-from mmca.models.backbones import EfficientNet, MobileNetV2, MobileNeXt
+from mmca.models.backbones import MobileNeXt
 from mmca.models.backbones.staged_backbone import StagedBackbone, scale_channels
 
 from .scheme import build
 
 Shapes = Mapping[str, Size]
 
-# The convolution whose outputs are those of its block.
-_LAST_CONV = {
-    EfficientNet: 'project_conv',
-    MobileNetV2: 'project_conv',
-    MobileNeXt: 'expand_conv',
-}
 # The first convolution of an attention.
 _SQUEEZE = {
     'CoordinateAttention': 'conv1',
@@ -50,7 +44,7 @@ class Network:
         """Shape of each tensor, in order, under our names. A classifier is always among them."""
         backbone = build(self.architecture, **self.options).state_dict()
         shapes = {f'backbone.{key}': value.shape for key, value in backbone.items()}
-        features = scale_channels(1280, max(1.0, self.options['widen_factor']))
+        features = [len(value) for value in backbone.values() if value.ndim == 4][-1]
         classes = self.classes or 0
         shapes['head.fc.weight'] = Size((classes, features))
         shapes['head.fc.bias'] = Size((classes,))
@@ -91,8 +85,10 @@ def read_network(
 
 def _widen_factor(architecture: type[StagedBackbone], kernels: Shapes) -> float:
     nominal = {'conv1': 32, 'conv2': 1280}
+    # The convolution whose outputs are those of its block.
+    last_conv = 'expand_conv' if architecture is MobileNeXt else 'project_conv'
     for i, (_, channels, _, _) in enumerate(architecture.arch_settings, start=1):
-        nominal[f'layer{i}.0.{_LAST_CONV[architecture]}'] = channels
+        nominal[f'layer{i}.0.{last_conv}'] = channels
     found = {
         channels: kernels[key][0]
         for name, channels in nominal.items()

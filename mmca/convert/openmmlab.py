@@ -5,7 +5,7 @@ Each of a whole model, with ``backbone.``, and of the backbone alone.
 
 from dataclasses import replace
 
-from mmca.models.backbones import EfficientNet, MobileNetV2, MobileNeXt
+from mmca.models.backbones import EfficientNet, MnasNet, MobileNetV1, MobileNetV2, MobileNeXt
 from mmca.models.backbones.staged_backbone import StagedBackbone
 
 from .scheme import SE, Pairs, Scheme, blocks, build, squeeze_excitation
@@ -51,7 +51,7 @@ def _with_bare(scheme: Scheme) -> tuple[Scheme, Scheme]:
 
 OWN = tuple(
     scheme
-    for architecture in (MobileNetV2, MobileNeXt, EfficientNet)
+    for architecture in (MobileNetV2, MobileNeXt, EfficientNet, MnasNet, MobileNetV1)
     for scheme in _with_bare(
         Scheme('mmca', f"mmca's {architecture.__name__}", architecture, _own_pairs(architecture))
     )

@@ -15,6 +15,8 @@ SCHEMES = (
     *openmmlab.MOBILENET_V2,
     torchvision.EFFICIENTNET_B0,
     timm.EFFICIENTNET_B0,
+    timm.MNASNET_A1,
+    timm.MOBILENET_V1,
     *openmmlab.EFFICIENTNET,
 )
 # Other networks that share some of the names are below; a file may lack a few.

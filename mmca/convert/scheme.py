@@ -7,13 +7,12 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from mmca.models.backbones.mobilenet_v2 import InvertedResidual
-from mmca.models.backbones.mobilenext import SandglassBlock
+from mmca.models.backbones.residual_block import ResidualBlock
 from mmca.models.backbones.staged_backbone import StagedBackbone
 
 Pairs = tuple[tuple[str, str], ...]
 
-# EfficientNet's own attention, in the published networks.
+# The attention that EfficientNet and MnasNet are published with.
 SE = dict(type='mmca.SqueezeExcitation', reduction=24)
 
 
@@ -76,9 +75,11 @@ def build(architecture: type[StagedBackbone], **options: object) -> StagedBackbo
 
 def blocks(backbone: StagedBackbone) -> list[tuple[str, nn.Module]]:
     """Its residual blocks in order, with their names in a model."""
-    kinds = (InvertedResidual, SandglassBlock)
-    modules = backbone.named_modules()
-    return [(f'backbone.{name}', module) for name, module in modules if isinstance(module, kinds)]
+    return [
+        (f'backbone.{name}', module)
+        for name, module in backbone.named_modules()
+        if isinstance(module, ResidualBlock)
+    ]
 
 
 def squeeze_excitation(reduce: str, expand: str, ours: str) -> Pairs:

@@ -26,11 +26,11 @@ def target_scheme(to: str, network: Network, title: str) -> Scheme:
 
 
 def _not_in_torchvision(network: Network) -> str:
-    if network.architecture is MobileNeXt:
-        return 'torchvision has no MobileNeXt'
     if network.architecture is EfficientNet:
         is_theirs = network.attention == SE and network.options['widen_factor'] == 1
         return '' if is_theirs else "torchvision's efficientnet_b0 has squeeze-excitation, width 1"
+    if network.architecture is not MobileNetV2:
+        return f'torchvision has no {network.architecture.__name__}'
     if network.attention:
         return "torchvision's mobilenet_v2 has no attention"
     return ''
@@ -38,9 +38,9 @@ def _not_in_torchvision(network: Network) -> str:
 
 def _not_with_the_authors(network: Network) -> str:
     attention = network.attention
-    if network.architecture is EfficientNet:
-        return 'the CA authors published no EfficientNet; try --to torchvision'
-    if network.architecture is not MobileNetV2:
+    if network.architecture not in (MobileNetV2, MobileNeXt):
+        return f'the CA authors published no {network.architecture.__name__}'
+    if network.architecture is MobileNeXt:
         published = 'the authors published no code for MobileNeXt with an attention'
         return published if attention else ''
     if not attention:

@@ -19,10 +19,9 @@ def draw_chart(table: str, entries: list, settings: Settings, out: Path) -> None
         settings (Settings): Of the report.
         out (Path): PNG to write.
     """
-    shown = [entry for entry in entries if entry.values or entry.row.config]
-    backbones = {entry.row.backbone for entry in shown}
-    figure, axes = plt.subplots(figsize=(1.6 + 1.3 * len(shown), 4), layout='constrained')
-    for x, entry in enumerate(shown):
+    backbones = {entry.row.backbone for entry in entries}
+    figure, axes = plt.subplots(figsize=(1.6 + 1.3 * len(entries), 4), layout='constrained')
+    for x, entry in enumerate(entries):
         if entry.row.value is not None:
             label = None if axes.get_legend_handles_labels()[1] else 'published'
             axes.plot(x - 0.12, entry.row.value, 'D', color='tab:gray', label=label)
@@ -37,12 +36,12 @@ def draw_chart(table: str, entries: list, settings: Settings, out: Path) -> None
         entry.row.attention
         if len(backbones) == 1
         else f'{entry.row.backbone}\n{entry.row.attention}'
-        for entry in shown
+        for entry in entries
     ]
     title = f'{table}, synthetic sample ({settings.difficulty})' if settings.sample else table
-    axes.set_xticks(range(len(shown)), names)
-    axes.set(xlim=(-0.6, len(shown) - 0.4), xlabel='attention', title=title)
-    axes.set_ylabel(f'{shown[0].row.metric.name} (%)')
+    axes.set_xticks(range(len(entries)), names)
+    axes.set(xlim=(-0.6, len(entries) - 0.4), xlabel='attention', title=title)
+    axes.set_ylabel(f'{entries[0].row.metric.name} (%)')
     low, high = axes.get_ylim()
     if high - low < _LEAST_SPAN:
         axes.set_ylim((low + high - _LEAST_SPAN) / 2, (low + high + _LEAST_SPAN) / 2)

@@ -17,8 +17,7 @@ def list_table(table: str, settings: Settings) -> str:
     header += [f'{entries[0].row.metric.name} (%): published', 'ours']
     lines = [header]
     for entry in entries:
-        quoted = f'({entry.row.backbone.split(" (")[0]}: quoted only)'
-        lines.append([entry.row.config or quoted, *entry.figures])
+        lines.append([entry.row.config, *entry.figures])
     pretrained = any(entry.row.pretraining for entry in entries)
     run = settings.run_command(table)
     return (

@@ -43,8 +43,7 @@ class Entry:
     @property
     def figures(self) -> list[str]:
         """Cells, see :func:`mmca.tables.render.figures`."""
-        config = self.row.config
-        return figures(self.row, computed(config) if config else None, self.trained)
+        return figures(self.row, computed(self.row.config), self.trained)
 
 
 def entries_of(table: str, settings: Settings) -> list[Entry]:
@@ -55,11 +54,8 @@ def entries_of(table: str, settings: Settings) -> list[Entry]:
     """
     rows = find_run(table)
     if settings.sample:
-        rows = [row.on_sample() for row in rows if row.config]
-    return [
-        Entry(row, records.records_of(row.config, settings.reports) if row.config else {})
-        for row in rows
-    ]
+        rows = [row.on_sample() for row in rows]
+    return [Entry(row, records.records_of(row.config, settings.reports)) for row in rows]
 
 
 def tables_with_records(settings: Settings) -> list[str]:

@@ -74,7 +74,12 @@ ones. The authors publish no code for it: both stand beside the same published r
 _SE = """\
 Squeeze-excitation is the original's; the CA paper puts its attention in the place of all 16. The
 published columns are blank: its authors' README has no figures for it."""
-_QUOTED = 'Rows without a config are printed in the published table for comparison only.'
+_BACKBONES = """\
+What the quoted detectors below start from; weights of timm and torchvision serve, too."""
+_QUOTED = """\
+MobileNetV1, MobileNetV3 (printed as MobileNetV2 in the authors' README) and MnasNet-A1 are quoted
+in the published table from [other papers](detection.md#the-recipe-and-what-the-authors-leave-open).
+Their configs have those papers' taps and extra layers, and the CA authors' head and recipe."""
 _OUTPUT = """\
 The published table prints COCO's parameters; with 21 outputs in place of 81 they are fewer."""
 _OWN = "A small real benchmark of this project's; nothing is published for it."
@@ -84,6 +89,7 @@ TABLES = (
     Table('imagenet_mbv2', 'MobileNetV2, ImageNet', CLASSIFIER, TOP1, 'ImageNet-1k'),
     Table('imagenet_mnext', 'MobileNeXt, ImageNet', CLASSIFIER, TOP1, 'ImageNet-1k', _PLACE),
     Table('imagenet_effnet', 'EfficientNet-B0, ImageNet', CLASSIFIER, TOP1, 'ImageNet-1k', _SE),
+    Table('imagenet_others', 'Others, ImageNet', CLASSIFIER, TOP1, 'ImageNet-1k', _BACKBONES),
     Table('coco_ssdlite320', 'SSDLite320, COCO', SSDLITE, COCO_AP, 'COCO 2017', _QUOTED),
     Table('voc07_ssdlite320', 'SSDLite320, VOC 2007', SSDLITE, VOC_MAP, 'VOC 2007 + 2012', _OUTPUT),
     Table('voc12_deeplabv3', 'DeepLabV3, VOC 2012', DEEPLAB, MIOU, 'VOC 2012 + SBD'),

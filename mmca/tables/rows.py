@@ -28,7 +28,7 @@ class Row:
         table: That it stands in.
         run: What ``tools/reproduce.py run`` calls the rows that it trains with this one; empty if
             it trains this one in none.
-        config: Name of its config, without folder and suffix; empty if the row is only quoted.
+        config: Name of its config, without folder and suffix.
         alternative: A second config that fits the row: MobileNeXt with its attention after the
             last depthwise convolution. Figure and text put it after the first, the published
             parameters fit the last better.
@@ -62,7 +62,7 @@ class Row:
 
     @property
     def configs(self) -> list[str]:
-        """The row's config and the alternative one, as far as there are any."""
+        """The row's config and, if there is one, the alternative."""
         return [name for name in (self.config, self.alternative) if name]
 
     def on_sample(self) -> 'Row':
@@ -72,7 +72,7 @@ class Row:
             UnknownRowError: If there is no config for that.
         """
         if not self.sample:
-            raise UnknownRowError(f'{self.config or self.backbone}: has no config on the sample')
+            raise UnknownRowError(f'{self.config}: has no config on the sample')
         return replace(
             self.with_config(self.sample),
             pretraining=self.pretraining and self.pretraining.on_sample(),
@@ -127,7 +127,7 @@ def runs() -> dict[str, list[Row]]:
 
 
 def find_run(name: str) -> list[Row]:
-    """The rows that ``tools/reproduce.py run NAME`` trains, and those quoted beside them.
+    """The rows that ``tools/reproduce.py run NAME`` trains, in their order.
 
     Raises:
         UnknownRowError: If there is no such name; it names those that there are.
@@ -148,7 +148,7 @@ def choose_rows(run: str, names: list[str] | None, sample: bool = False) -> list
     Raises:
         UnknownRowError: If the run, a row or its config on the sample does not exist.
     """
-    rows = [row for row in find_run(run) if row.config]
+    rows = find_run(run)
     chosen = rows if names is None else []
     for name in names or []:
         found = [row for row in rows if name in (row.config, row.attention)]

@@ -12,9 +12,10 @@ from PIL import Image
 CONFIGS = Path(__file__).parents[2] / 'configs'
 BACKBONES = ('mbv2', 'mbv2se', 'mbv2cbam', 'mbv2ca', 'mnext', 'mnextse', 'mnextca')
 ABLATIONS = ('mbv2ca_x', 'mbv2ca_y', 'mbv2ca_r16', 'mnextse_last', 'mnextca_last')
+OTHERS = ('mbv1', 'mbv3', 'mnasneta1')
 EFFICIENTNETS = ('effnetb0', 'effnetb0se', 'effnetb0cbam', 'effnetb0ca')
 IMAGENET = [
-    *(f'{name}_imagenet' for name in BACKBONES + ABLATIONS),
+    *(f'{name}_imagenet' for name in BACKBONES + ABLATIONS + OTHERS),
     *(f'{name}_imagenet_{width}' for name in BACKBONES for width in ('w075', 'w050')),
 ]
 CIFAR10 = [f'{name}_cifar10' for name in BACKBONES if name != 'mnextse']
@@ -23,7 +24,7 @@ MEASURED = [  # this project's tables on CIFAR-10
     for table in ('cifar10_from_imagenet', 'cifar10_w050_30e')
     for name in ('mbv2', 'mbv2se', 'mbv2cbam', 'mbv2ca')
 ]
-SAMPLE = [f'{name}_sample' for name in BACKBONES + EFFICIENTNETS]
+SAMPLE = [f'{name}_sample' for name in BACKBONES + EFFICIENTNETS + OTHERS]
 ORIGINAL_RECIPE = [f'{name}_imagenet' for name in EFFICIENTNETS]
 CLASSES = {'cifar10': 10, 'imagenet': 1000, 'sample': 20}
 

@@ -83,13 +83,7 @@ def cityscapes(root: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    'config',
-    [
-        'deeplabv3_mbv2ca_voc',
-        'deeplabv3_effnetb0ca_voc',
-        'deeplabv3_mbv2ca_camvid',
-        'deeplabv3_mbv2_cityscapes_s8',
-    ],
+    'config', ['deeplabv3_mbv2ca_voc', 'deeplabv3_mbv2ca_camvid', 'deeplabv3_mbv2_cityscapes_s8']
 )
 def test_segmentation_recipe_trains(config, sample_voc, tmp_path):
     if config.endswith('voc'):

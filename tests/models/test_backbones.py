@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from mmca.models import EfficientNet, MobileNetV2, MobileNeXt
+from mmca import insert_attention
+from mmca.models import EfficientNet, MnasNet, MobileNetV1, MobileNetV2, MobileNeXt
 
 ATTENTIONS = {
     'none': None,
@@ -12,7 +13,13 @@ ATTENTIONS = {
     'ca': dict(type='mmca.CoordinateAttention', reduction=32),
 }
 # With the channels of the deepest features.
-BACKBONES = [(MobileNetV2, 6, 320), (MobileNeXt, 7, 1280), (EfficientNet, 6, 320)]
+BACKBONES = [
+    (MobileNetV1, 4, 1024),
+    (MobileNetV2, 6, 320),
+    (MobileNeXt, 7, 1280),
+    (EfficientNet, 6, 320),
+    (MnasNet, 6, 320),
+]
 
 each = pytest.mark.parametrize('backbone', [backbone for backbone, *_ in BACKBONES])
 each_deepest = pytest.mark.parametrize('backbone, index, channels', BACKBONES)
@@ -20,13 +27,13 @@ each_deepest = pytest.mark.parametrize('backbone, index, channels', BACKBONES)
 
 @each_deepest
 @pytest.mark.parametrize('attention', ATTENTIONS)
-@pytest.mark.parametrize('output_stride, side', [(32, 8), (16, 16), (8, 32)])
+@pytest.mark.parametrize('output_stride, side', [(32, 4), (16, 8), (8, 16)])
 def test_output_stride(backbone, index, channels, attention, output_stride, side):
     strided = backbone(ATTENTIONS[attention], out_indices=(index,))
     model = backbone(ATTENTIONS[attention], out_indices=(index,), output_stride=output_stride)
     model.load_state_dict(strided.state_dict())
     with torch.no_grad():
-        assert model.eval()(torch.randn(1, 3, 256, 256))[0].shape == (1, channels, side, side)
+        assert model.eval()(torch.randn(1, 3, 128, 128))[0].shape == (1, channels, side, side)
 
 
 @each_deepest
@@ -83,3 +90,22 @@ def test_checkpointing_gives_the_same_gradients(backbone):
         model(x)[0].square().mean().backward()
     for a, b in zip(plain.parameters(), saving.parameters(), strict=True):
         torch.testing.assert_close(a.grad, b.grad)
+
+
+@each
+def test_expanded_features_and_an_inserted_attention(backbone):
+    """Taps come in the order of depth, and what is inserted changes none of them."""
+    torch.manual_seed(0)
+    options = dict(widen_factor=0.25, out_indices=(1, 4), expanded_indices=(3,))
+    plain = backbone(None, **options).double().eval()
+    model = backbone(ATTENTIONS['ca'], **options).double().eval()
+    model.load_state_dict(insert_attention(plain.state_dict(), model))
+    x = torch.randn(1, 3, 64, 64, dtype=torch.float64)
+    with torch.no_grad():
+        first, expanded, last = plain(x)
+        torch.testing.assert_close(model(x), (first, expanded, last))
+    into = plain.layer4[0].forward_expanded(
+        plain.layer3(plain.layer2(plain.layer1(plain.conv1(x))))
+    )
+    assert torch.equal(into[0], expanded)
+    assert plain.layer5(plain.layer4[1:](into[1])).equal(last)

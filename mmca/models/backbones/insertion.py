@@ -49,8 +49,8 @@ def insert_attention(
     Args:
         state (Mapping[str, Tensor]): Weights of the plain network, under our names: all of
             ``model`` but its attentions.
-        model (nn.Module): ``mmca.MobileNetV2`` or ``mmca.MobileNeXt`` with an attention, or a model
-            with one as a part; it is not changed. What an inserted attention has beside the last
+        model (nn.Module): A backbone of ours, e.g. ``mmca.MobileNetV2``, with an attention, or one
+            with such a part; it is not changed. What an inserted attention has beside the last
             layer of its gates is taken from it.
         bias (float): What the sigmoid of each gate starts with.
         source (str): What error messages call ``state``.
@@ -144,7 +144,7 @@ def _places(model: nn.Module) -> list[_Place]:
                 f'{name or "the model"}: this {type(module).__name__} cannot be inserted or '
                 'removed without changing the network: no linear layer that could take the '
                 'inverse of its gates is known to follow. That is so in the blocks of '
-                'mmca.MobileNetV2 and mmca.MobileNeXt only'
+                'mmca.MobileNetV2 and our other backbones only'
             )
     if not places:
         raise CheckpointError(

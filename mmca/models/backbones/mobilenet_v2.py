@@ -30,6 +30,8 @@ class InvertedResidual(ResidualBlock):
         kernel_size (int): Odd kernel size of the depthwise convolution.
         drop_path_rate (float): Probability with which a sample skips the block while training,
             if the block has a shortcut.
+        linear (bool): Linear projection, and a shortcut where the shapes allow it. False is
+            MobileNetV1's block: an activation after the projection, and no shortcut.
 
     Shape:
         Input (N, in_channels, H, W); output (N, out_channels, ceil(H / stride), ...).
@@ -50,11 +52,12 @@ class InvertedResidual(ResidualBlock):
         conv_cfg: dict | None = None,
         kernel_size: int = 3,
         drop_path_rate: float = 0.0,
+        linear: bool = True,
     ) -> None:
         super().__init__(with_cp)
         hidden = round(in_channels * expand_ratio)
         conv = dict(conv_cfg=conv_cfg, norm_cfg=norm_cfg, act_cfg=act_cfg)
-        self.has_shortcut = stride == 1 and in_channels == out_channels
+        self.has_shortcut = linear and stride == 1 and in_channels == out_channels
         self.expand_conv = nn.Identity()
         if expand_ratio != 1:
             self.expand_conv = ConvModule(in_channels, hidden, 1, **conv)
@@ -65,7 +68,8 @@ class InvertedResidual(ResidualBlock):
         self.attention_position = attention_position
         if attention_position != 'after_projection':
             self.attention = build_attention(attention, hidden)
-        self.project_conv = ConvModule(hidden, out_channels, 1, **(conv | dict(act_cfg=None)))
+        projection = conv | dict(act_cfg=None) if linear else conv
+        self.project_conv = ConvModule(hidden, out_channels, 1, **projection)
         if attention_position == 'after_projection':
             self.attention = build_attention(attention, out_channels)
         drops = drop_path_rate > 0 and self.has_shortcut
@@ -77,7 +81,7 @@ class InvertedResidual(ResidualBlock):
             return self.depthwise_conv, self.project_conv
         return (self.project_conv,) if self.attention_position == 'after_projection' else ()
 
-    def run(self, x: Tensor) -> Tensor:
+    def run(self, x: Tensor) -> tuple[Tensor, Tensor]:
         expanded = self.expand_conv(x)
         if self.attention_position == 'before_projection':
             out = self.attend(expanded)  # depthwise convolution, attention, projection
@@ -85,7 +89,7 @@ class InvertedResidual(ResidualBlock):
             out = self.attend(self.depthwise_conv(expanded))
         else:
             out = self.project_conv(self.attend_before_norm(self.depthwise_conv, expanded))
-        return x + self.drop_path(out) if self.has_shortcut else out
+        return expanded, x + self.drop_path(out) if self.has_shortcut else out
 
 
 @MODELS.register_module()

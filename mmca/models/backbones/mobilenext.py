@@ -1,12 +1,11 @@
 import math
-from collections.abc import Sequence
 
 from mmcv.cnn import ConvModule
 from torch import Tensor, nn
 
 from mmca.models.backbones.residual_block import ResidualBlock, build_attention
-from mmca.models.backbones.staged_backbone import NUM_LAYERS, StagedBackbone, scale_channels
-from mmca.options import check_choice, suggest_options
+from mmca.models.backbones.staged_backbone import StagedBackbone, scale_channels
+from mmca.options import suggest_options
 from mmca.registry import MODELS
 
 
@@ -108,13 +107,6 @@ class SandglassBlock(ResidualBlock):
         out = self.attend(expanded) if is_last else self.depthwise_conv2(expanded)
         return expanded, x + out if self.has_shortcut else out
 
-    def forward_expanded(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The expanded features before the second depthwise convolution, and the output."""
-        return super().forward(x)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.forward_expanded(x)[1]
-
 
 @MODELS.register_module()
 @suggest_options
@@ -135,17 +127,12 @@ class MobileNeXt(StagedBackbone):
             which the attention follows, or ``'before_norm'``: before the norm of the first. Blocks
             without that convolution have no attention. None: where the attention's authors put it,
             'first' standing for before the projection and 'last' for after it.
-        expanded_indices (Sequence[int]): Layers, by the numbers of ``out_indices``, whose first
-            block also hands out its expanded features, before its strided depthwise convolution;
-            they come before that layer's output. SSDLite takes those of layer 5: 576 channels at
-            stride 16.
         **kwargs: Options of :class:`StagedBackbone`; its 8 layers are ``layer1`` to ``layer8``,
             with 96, 144, 192, 288, 384, 576, 960 and 1280 channels at width 1. Below width 1 the
             last keeps its 1280.
 
     Shape:
-        Input (N, 3, H, W); output: a tuple with one (N, C_i, H_i, W_i) for each of
-        ``expanded_indices`` and ``out_indices``, in the order of depth.
+        As :class:`StagedBackbone`.
 
     Raises:
         ValueError: If an option is out of range.
@@ -173,16 +160,12 @@ class MobileNeXt(StagedBackbone):
         attention: dict | None = None,
         attention_position: str | None = None,
         *args,
-        expanded_indices: Sequence[int] = (),
         **kwargs,
     ) -> None:
-        for index in expanded_indices:
-            check_choice('MobileNeXt', 'expanded_indices', index, tuple(range(NUM_LAYERS)))
         super().__init__(attention, *args, attention_position=attention_position, **kwargs)
-        self.expanded_indices = tuple(expanded_indices)
 
     def stage_channels(self, stage: int) -> int:
-        if stage == NUM_LAYERS - 1:
+        if stage == self.num_layers - 1:
             return scale_channels(self.arch_settings[stage][1], max(1.0, self.widen_factor))
         return super().stage_channels(stage)
 
@@ -204,17 +187,3 @@ class MobileNeXt(StagedBackbone):
             with_cp=self.with_cp,
             **self.conv_cfg,
         )
-
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        x = self.conv1(x)
-        outs = []
-        for i, name in enumerate(self.layers):
-            first, *others = getattr(self, name)
-            expanded, x = first.forward_expanded(x)
-            if i in self.expanded_indices:
-                outs.append(expanded)
-            for block in others:
-                x = block(x)
-            if i in self.out_indices:
-                outs.append(x)
-        return tuple(outs)

@@ -70,14 +70,18 @@ class ResidualBlock(nn.Module):
         x = layer.norm(self.attention(layer.conv(x)))
         return layer.activate(x) if layer.with_activation else x
 
-    def run(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        """The block's layers, in order."""
+    def run(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The block's layers, in order: its expanded features and its output."""
         raise NotImplementedError
 
-    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+    def forward_expanded(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The features that its strided depthwise convolution takes, and the output."""
         if self.with_cp and x.requires_grad:
             return checkpoint(self.run, x, use_reentrant=False)
         return self.run(x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.forward_expanded(x)[1]
 
 
 def build_attention(attention: dict | None, channels: int) -> nn.Module:

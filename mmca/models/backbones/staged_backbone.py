@@ -12,8 +12,6 @@ from mmca.models.backbones.insertion import insert_attention
 from mmca.models.backbones.residual_block import POSITIONS, default_position
 from mmca.options import check_choice
 
-NUM_LAYERS = 8
-
 
 def scale_channels(channels: int, widen_factor: float, divisor: int = 8) -> int:
     """Width-scaled channels, rounded as in MobileNetV2: to ``divisor``, never down by over 10%."""
@@ -49,6 +47,10 @@ class StagedBackbone(BaseModule):
         init_cfg (dict | list | None): Initialisation; default: Kaiming (fan out).
         conv_cfg (dict | None): Kind of the convolutions; default: PyTorch's.
             ``dict(type='Conv2dAdaptivePadding')`` pads as TensorFlow does.
+        expanded_indices (Sequence[int]): Layers, by the numbers of ``out_indices``, whose first
+            block also hands out its expanded features, before its strided depthwise convolution;
+            they come before that layer's output. SSDLite takes those of the first block at stride
+            32.
         insert_attention (bool): The checkpoint is the plain network's, and the attention is
             inserted so that the outputs stay the same: :mod:`mmca.models.backbones.insertion`.
         attention_position (str | None): Place of the attention in its block: ``'before_norm'``,
@@ -56,12 +58,17 @@ class StagedBackbone(BaseModule):
             ``'after_projection'``, on the output before the shortcut. None: where the attention's
             authors put it, of coordinate attention before the projection.
 
+    Shape:
+        Input (N, 3, H, W); output: a tuple with one (N, C_i, H_i, W_i) for each of
+        ``expanded_indices`` and ``out_indices``, in the order of depth.
+
     Raises:
         ValueError: If an option is out of range.
     """
 
     # One row a stage: ratio of the hidden channels, channels, blocks, stride.
     arch_settings: tuple[tuple[int, int, int, int], ...]
+    num_layers = 8  # behind the stem, of which one may be an output
     # Places of an attention, with the names that they have here.
     attention_positions = {position: position for position in POSITIONS}
 
@@ -83,6 +90,7 @@ class StagedBackbone(BaseModule):
         insert_attention: bool = False,
         attention_position: str | None = None,
         conv_cfg: dict | None = None,
+        expanded_indices: Sequence[int] = (),
     ) -> None:
         # mmengine's own initialiser would skip keys that do not match.
         pretrained, init_cfg = pretrained_of(init_cfg, pretrained)
@@ -98,10 +106,12 @@ class StagedBackbone(BaseModule):
         if not out_indices:
             raise ValueError(f'{name}: out_indices is empty')
         for index in out_indices:
-            check_choice(name, 'out_indices', index, tuple(range(NUM_LAYERS)))
+            check_choice(name, 'out_indices', index, tuple(range(self.num_layers)))
+        for index in expanded_indices:
+            check_choice(name, 'expanded_indices', index, tuple(range(len(self.arch_settings))))
         if insert_attention and attention is None:
             raise ValueError(f'{name}: insert_attention=True, but there is no attention to insert')
-        check_choice(name, 'frozen_stages', frozen_stages, tuple(range(-1, NUM_LAYERS + 1)))
+        check_choice(name, 'frozen_stages', frozen_stages, tuple(range(-1, self.num_layers + 1)))
         if attention_position is None:
             attention_position = self.attention_positions[default_position(attention)]
         places = tuple(self.attention_positions.values())
@@ -110,6 +120,7 @@ class StagedBackbone(BaseModule):
         self.attention_position = attention_position
         self.widen_factor = widen_factor
         self.out_indices = tuple(out_indices)
+        self.expanded_indices = tuple(expanded_indices)
         self.frozen_stages = frozen_stages
         self.norm_eval = norm_eval
         self.with_cp = with_cp
@@ -166,7 +177,12 @@ class StagedBackbone(BaseModule):
         x = self.conv1(x)
         outs = []
         for i, name in enumerate(self.layers):
-            x = getattr(self, name)(x)
+            layer = getattr(self, name)
+            if i in self.expanded_indices:
+                expanded, x = layer[0].forward_expanded(x)
+                outs.append(expanded)
+                layer = layer[1:]
+            x = layer(x)
             if i in self.out_indices:
                 outs.append(x)
         return tuple(outs)

@@ -1,4 +1,4 @@
-"""EfficientNet-B0 with squeeze-excitation is torchvision's, timm's and mmpretrain's."""
+"""EfficientNet-B0, MnasNet-A1 and MobileNetV1 compute what others' networks do."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import torchvision
 from helpers.golden import DATA, draw, draw_tensor
 from mmca.checkpoint import CheckpointError, load_backbone, load_file
 from mmca.convert.convert import convert_file
-from mmca.models import EfficientNet
+from mmca.models import EfficientNet, MnasNet, MobileNetV1
 
 SE = dict(type='mmca.SqueezeExcitation', reduction=24, act_cfg=dict(type='SiLU'))
 # What TensorFlow's layers do, and mmpretrain's.
@@ -41,9 +41,8 @@ def converted(weights: dict, tmp_path: Path, said: str) -> dict:
     return load_file(tmp_path / 'ours.pth')['state_dict']
 
 
-def logits(tmp_path: Path, x: torch.Tensor, **options: object) -> torch.Tensor:
-    backbone = EfficientNet(SE, **options).eval()
-    load_backbone(backbone, tmp_path / 'ours.pth')
+def logits(tmp_path: Path, x: torch.Tensor, backbone: torch.nn.Module) -> torch.Tensor:
+    load_backbone(backbone.eval(), tmp_path / 'ours.pth')
     backbone.to(x)
     head = load_file(tmp_path / 'ours.pth')['state_dict']
     with torch.no_grad():
@@ -57,7 +56,9 @@ def test_equals_torchvision_and_converts_back(tmp_path):
     converted(theirs.state_dict(), tmp_path, "torchvision's efficientnet_b0: mmca.EfficientNet(")
     x = torch.randn(2, 3, 97, 130)
     with torch.no_grad():
-        torch.testing.assert_close(logits(tmp_path, x), theirs(x), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(
+            logits(tmp_path, x, EfficientNet(SE)), theirs(x), rtol=1e-4, atol=1e-5
+        )
 
     convert_file(str(tmp_path / 'ours.pth'), tmp_path / 'back.pth', to='torchvision')
     back = load_file(tmp_path / 'back.pth')
@@ -66,13 +67,21 @@ def test_equals_torchvision_and_converts_back(tmp_path):
         assert torch.equal(back[key], value), key
 
 
-def test_equals_timm(tmp_path):
+@pytest.mark.parametrize(
+    ('name', 'backbone'),
+    [
+        ('efficientnet_b0', lambda: EfficientNet(SE)),
+        ('semnasnet_100', MnasNet),
+        ('mobilenetv1_100', MobileNetV1),
+    ],
+)
+def test_equals_timm(tmp_path, name, backbone):
     """Of timm 1.0.31, run in float64."""
-    weights, rng, shape = draw('timm_efficientnet_b0')
-    converted(weights, tmp_path, "timm's efficientnet_b0: mmca.EfficientNet(")
-    expected = torch.from_numpy(np.load(DATA / 'timm_efficientnet_b0.npz')['logits']).double()
+    weights, rng, shape = draw(f'timm_{name}')
+    converted(weights, tmp_path, f"timm's {name}: mmca.{type(backbone()).__name__}(")
+    expected = torch.from_numpy(np.load(DATA / f'timm_{name}.npz')['logits']).double()
     x = draw_tensor(rng, shape, torch.float64)
-    torch.testing.assert_close(logits(tmp_path, x), expected, rtol=1e-6, atol=1e-7)
+    torch.testing.assert_close(logits(tmp_path, x, backbone()), expected, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize('bare', [False, True])
@@ -90,7 +99,7 @@ def test_equals_mmpretrain(tmp_path, bare):
     with torch.no_grad():
         features = theirs(x)[0].mean((2, 3))
         expected = torch.nn.functional.linear(features, *head.values())
-    ours = logits(tmp_path, x, **TENSORFLOW)
+    ours = logits(tmp_path, x, EfficientNet(SE, **TENSORFLOW))
     torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-4)
 
 
