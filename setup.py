@@ -64,8 +64,6 @@ EXPORT = {
     'openvino': ['onnx', 'openvino>=2026.4', 'nncf'],
     'ncnn': ['ncnn', 'pnnx'],
     'executorch': ['executorch'],
-    'litert': ['litert-torch'],
-    'coreml': ['coremltools'],
 }
 
 setup(

@@ -22,8 +22,6 @@ TARGETS = {
     'openvino': '.xml',
     'ncnn': '.ncnn.param',
     'executorch': '.pte',
-    'litert': '.tflite',
-    'coreml': '.mlpackage',
 }
 
 
