@@ -60,8 +60,8 @@ def requirements(name):
 
 # What each format of tools/export.py needs; tests pin those of `onnx`.
 EXPORT = {
-    'onnx': ['onnx', 'onnxruntime'],
-    'openvino': ['onnx', 'openvino>=2026.4', 'nncf'],
+    'onnx': ['onnx', 'onnxruntime', 'ml_dtypes'],
+    'openvino': ['onnx', 'openvino>=2026.4'],
     'ncnn': ['ncnn', 'pnnx'],
     'executorch': ['executorch'],
 }

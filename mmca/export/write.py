@@ -4,6 +4,8 @@ import argparse
 import tempfile
 from pathlib import Path
 
+import numpy as np
+
 from mmca.complexity.config import input_size
 from mmca.engine.config import read_config
 from mmca.engine.libraries import prepare_libraries
@@ -14,6 +16,7 @@ from mmca.export.metadata import ExportMetadata
 from mmca.export.model import LoadedModel, load_model
 from mmca.export.network import ExportNetwork
 from mmca.export.proof import FLOAT, INT8, prove
+from mmca.export.resizing import prepare
 from mmca.export.runtime import load_exported
 from mmca.export.targets import TARGETS, target_module
 
@@ -93,8 +96,11 @@ def _quantise(args: argparse.Namespace, loaded: LoadedModel, target, path: Path,
     if not hasattr(target, 'quantise'):
         able = [name for name in TARGETS if hasattr(target_module(name), 'quantise')]
         raise UserError(f'--int8: files for {", ".join(able)} are quantised, not for {args.to}')
-    calibration = read_images(paths_in(args.int8, CALIBRATION_IMAGES))
-    files = target.quantise(path, target.metadata_of(path), calibration)
+    exported = load_exported(path, args.threads)
+    known = exported.metadata
+    pictures = read_images(paths_in(args.int8, CALIBRATION_IMAGES))
+    batches = [np.stack([prepare(picture, known)] * known.batch) for picture in pictures]
+    files = target.quantise(path, known, [exported.inputs(batch) for batch in batches])
     print(f'{args.to}, int8, {_size(files)}')
     _check(loaded, path, images, args.threads)
     return files
