@@ -91,6 +91,8 @@ setup(
     extras_require={
         **{name: requirements(name) for name in ('onedl', 'upstream', 'tests')},
         **EXPORT,
+        'web': [line for line in requirements('tests') if line.startswith('gradio=')],
+        'grad-cam': [line for line in requirements('tests') if line.startswith('grad-cam=')],
     },
     cmdclass={
         'build_py': FreshBuild,

@@ -16,7 +16,7 @@ from .version import __version__
 if find_spec('mmengine') is not None:
     from . import registry  # checks the versions
 
-__all__ = ['__version__', 'insert_attention', 'registry', 'remove_attention']
+__all__ = ['Predictor', '__version__', 'insert_attention', 'registry', 'remove_attention']
 
 
 def __getattr__(name: str) -> Any:
@@ -25,4 +25,8 @@ def __getattr__(name: str) -> Any:
         from mmca.models.backbones import insertion
 
         return getattr(insertion, name)
+    if name == 'Predictor':
+        from mmca.predict import Predictor
+
+        return Predictor
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

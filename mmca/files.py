@@ -1,4 +1,4 @@
-"""Writing files."""
+"""Writing files whole; files that are not what their name says."""
 
 import os
 from collections.abc import Iterable
@@ -33,3 +33,16 @@ def write_atomic(path: str | Path, content: bytes, durable: bool = False) -> Non
 def write_lines(path: Path, lines: Iterable[str]) -> None:
     """Write text lines atomically."""
     write_atomic(path, ''.join(f'{line}\n' for line in lines).encode())
+
+
+def stand_in(beginning: bytes) -> str:
+    """What a file is that others have put in place of the one that is meant; '' if nothing known.
+
+    Args:
+        beginning (bytes): Its first bytes, 40 or more.
+    """
+    if beginning.startswith(b'version https://git-lfs'):
+        return 'it is a pointer of Git LFS, fetch the file itself with `git lfs pull`'
+    if beginning.lstrip().lower().startswith((b'<!doctype html', b'<html')):
+        return 'it is a web page, perhaps of a log-in or an error: download the file itself'
+    return ''

@@ -52,3 +52,10 @@ def check_at_least(owner: str, option: str, value: Any, lowest: int) -> None:
     """Raise a ValueError unless ``value`` is a whole number of at least ``lowest``."""
     if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
         raise ValueError(f'{owner}: {option}={value!r} must be a whole number >= {lowest}')
+
+
+def check_odd(owner: str, option: str, value: Any) -> None:
+    """Raise a ValueError unless ``value``, a kernel size, is an odd number of at least 1."""
+    check_at_least(owner, option, value, 1)
+    if value % 2 == 0:
+        raise ValueError(f'{owner}: {option}={value} must be odd, or the map would shift')

@@ -3,6 +3,7 @@
 What needs more than torch is imported where it is used: tests/ops runs without.
 """
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +11,50 @@ from typing import NamedTuple
 
 import pytest
 
+from helpers import preloaded
+
 # Before torch is imported, here and in processes that tests start: with tensors this small threads
 # mostly wait for each other, and on a busy machine they take many times as long.
 os.environ.setdefault('OMP_NUM_THREADS', '1')
+
+
+def pytest_configure(config) -> None:
+    """Processes that pytest distributes tests to share the server of the first."""
+    config.add_cleanup(preloaded.start())
+
+
+# Files that take longest: they begin first, so that no process works on alone at the end.
+LONGEST = [
+    'infrastructure/test_mim.py',
+    'engine/test_distributed.py',
+    'infrastructure/test_demo.py',
+    'tables/test_model_index.py',
+    'configs/test_detection_configs.py',
+    'fuzz/test_damaged_input.py',
+]
+
+
+def pytest_collection_modifyitems(items) -> None:
+    order = {Path(__file__).parent / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path, len(order)))
+
+
+@pytest.fixture(autouse=True)
+def same_state() -> Iterator[None]:
+    """Later tests find PyTorch and mmengine as this one found them."""
+    import torch
+
+    dtype, gradients, scopes = torch.get_default_dtype(), torch.is_grad_enabled(), {}
+    with contextlib.suppress(ImportError):
+        from mmengine.registry import DefaultScope
+
+        scopes = DefaultScope._instance_dict
+    before = dict(scopes)
+    yield
+    torch.set_default_dtype(dtype)
+    torch.set_grad_enabled(gradients)
+    scopes.clear()
+    scopes.update(before)
 
 
 @pytest.fixture(scope='session')

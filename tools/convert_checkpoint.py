@@ -1,7 +1,8 @@
 """Convert a checkpoint between the names of its publisher and ours.
 
 Recognised by their keys and shapes: our own checkpoints, the CA authors' mbv2_ca.pth, the
-MobileNeXt authors' weights, torchvision's mobilenet_v2, and mmpretrain's and mmseg's MobileNetV2.
+MobileNeXt authors' weights, torchvision's mobilenet_v2, mmpretrain's and mmseg's MobileNetV2, and
+EfficientNet-B0 of torchvision, timm and mmpretrain.
 Tensors keep their values and types. What does not match is an error until --drop names it.
 
 --insert puts the attention of a config into plain weights so that the outputs stay the same, in

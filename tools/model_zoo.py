@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = ROOT / 'configs'
 WRITTEN = 'Written by tools/model_zoo.py.'
 PAPER = 'https://arxiv.org/abs/2103.02907'
-COLLECTIONS = ('MobileNetV2', 'MobileNeXt', 'SSDLite320', 'DeepLabV3')
+COLLECTIONS = ('MobileNetV2', 'MobileNeXt', 'EfficientNet', 'SSDLite320', 'DeepLabV3')
 # Short names on the page, long ones in the metafiles.
 ATTENTIONS = {
     'none': ('', ''),
@@ -151,8 +151,9 @@ def page() -> str:
         'and linear layers in one forward pass, batch norm folded ("FLOPs" in other model zoos).',
         '*Ours* is the metric of a training of ours; it is blank where there was none.',
         '',
-        '`mbv2`: MobileNetV2, `mnext`: MobileNeXt; `se`, `cbam`, `ca`: its attention. `_w075`,',
-        '`_w050`: width 0.75 and 0.5; `_x`, `_y`: attention in one direction only; `_r16`:',
+        '`mbv2`: MobileNetV2, `mnext`: MobileNeXt, `effnetb0`: EfficientNet-B0; `se`, `cbam`,',
+        '`ca`: its attention. `_w075`, `_w050`: width 0.75 and 0.5; `_x`, `_y`: attention in one',
+        'direction only; `_r16`:',
         'reduction 16; `_last`: attention after the last depthwise convolution; `_s8`: output',
         'stride 8, else 16; `_1gpu`: the same total batch on one GPU; `_from_imagenet`: from plain',
         'ImageNet weights, into which the attention is [inserted](pretrained.md); `_small_priors`:',

@@ -18,13 +18,28 @@ _SIGNATURES = {
         'conv1.conv.weight',
         'layer2.0.conv.0.conv.weight',
     ),
+    "torchvision's efficientnet_b0": ('features.0.0.weight', 'features.1.0.block.1.fc1.weight'),
+    "timm's efficientnet_b0": ('conv_stem.weight', 'blocks.0.0.se.conv_reduce.weight'),
+    "mmpretrain's EfficientNet-B0": (
+        'backbone.layers.0.conv.weight',
+        'backbone.layers.1.0.se.conv1.conv.weight',
+    ),
+    "mmpretrain's EfficientNet-B0, a bare backbone": (
+        'layers.0.conv.weight',
+        'layers.1.0.se.conv1.conv.weight',
+    ),
 }
-# Parameters that tell one attention from another.
+# Layers that tell one attention from another, the first that is there.
 _ATTENTION_SIGNATURES = {
-    'conv_h': 'CoordinateAttention',
-    'conv_w': 'CoordinateAttention',
+    'conv1': 'CoordinateAttention',
     'conv_spatial': 'CBAM',
     'conv_reduce': 'SqueezeExcitation',
+    'conv': 'ECA',
+    'conv_hc': 'TripletAttention',
+    'conv3x3': 'EMA',
+    'query': 'SCSA',
+    'norm_h': 'ELA',
+    'conv_h': 'StripAttention',
 }
 
 
@@ -38,8 +53,8 @@ def foreign_names(keys: Collection[str]) -> str | None:
 
 def attention_of(keys: Collection[str]) -> str:
     """Name of the attention that a model's or a checkpoint's keys show, or ``'no attention'``."""
-    parts = {part for key in keys if '.attention.' in key for part in key.split('.')}
-    for signature, name in _ATTENTION_SIGNATURES.items():
-        if signature in parts:
-            return name
-    return 'no attention'
+    layers = {key.partition('.attention.')[2].partition('.')[0] for key in keys} - {''}
+    if not layers:
+        return 'no attention'
+    known = (name for layer, name in _ATTENTION_SIGNATURES.items() if layer in layers)
+    return next(known, 'another attention')

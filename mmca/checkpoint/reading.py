@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import zipfile
 from pathlib import Path
 from types import ModuleType
 from urllib.parse import urlsplit
@@ -9,8 +10,11 @@ from urllib.parse import urlsplit
 import torch
 
 from mmca.errors import UserError
+from mmca.files import stand_in
 
 from .unpickling import load_allowed
+
+_GZIP = b'\x1f\x8b'
 
 
 class CheckpointError(UserError):
@@ -46,6 +50,15 @@ def load_file(path: str | Path, map_location: str = 'cpu') -> dict:
                 f'{path}: refused, it holds more than weights ({refused[1]}). Convert it where it '
                 'was made: keep the state_dict alone'
             ) from error
+        with open(path, 'rb') as file:
+            beginning = file.read(64)
+        other = stand_in(beginning)
+        if beginning.startswith(_GZIP) or zipfile.is_zipfile(path) and not _is_torchs(path):
+            other = 'it is an archive, unpack it and give a file in it'
+        elif not beginning:
+            other = 'it is empty (0 bytes), copy or download it again'
+        if other:
+            raise CheckpointError(f'{path}: not a readable checkpoint: {other}') from error
         reason = str(error).rpartition('WeightsUnpickler error: ')[2].strip().split('\n')[0]
         raise CheckpointError(
             f'{path}: not a readable checkpoint ({path.stat().st_size} bytes; {reason[:200]}). It '
@@ -56,6 +69,12 @@ def load_file(path: str | Path, map_location: str = 'cpu') -> dict:
             f'{path}: holds a {type(checkpoint).__name__}, not a dict of weights; save a state_dict'
         )
     return checkpoint
+
+
+def _is_torchs(path: Path) -> bool:
+    """Whether a zip archive is one of ``torch.save``, whole or not."""
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith('data.pkl') for name in archive.namelist())
 
 
 def safetensors_for(path: str | Path) -> ModuleType:

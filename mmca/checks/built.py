@@ -27,7 +27,7 @@ def built_datasets(
     """
     for loader, leaf in config_datasets(cfg, loaders):
         kind = class_of(cfg, leaf, DATASETS)
-        if kind is None or not _derives(kind, base):
+        if kind is None or not derives(kind, base):
             continue
         try:
             yield loader, leaf, build_unread(kind, leaf)
@@ -46,7 +46,8 @@ def class_of(cfg: Config, part: Mapping, registry: Registry) -> type | None:
     return registry.get(kind if '.' in kind else f'{scope}.{kind}')
 
 
-def _derives(kind: type, base: str) -> bool:
+def derives(kind: type, base: str) -> bool:
+    """Whether a class is, or is derived from, one of a library, such as 'mmseg.BaseSegDataset'."""
     # By name: importing mmseg for a classifier would take seconds.
     library, _, name = base.partition('.')
     return any(

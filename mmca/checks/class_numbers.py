@@ -1,7 +1,6 @@
 """``num_classes`` of a model's heads against the classes of its data."""
 
 import inspect
-import os
 from collections.abc import Iterator, Mapping, Sequence
 
 from mmengine.config import Config
@@ -13,6 +12,7 @@ from mmca.config_walk import config_datasets, type_name
 
 from .built import build_unread, class_of, is_local
 from .class_folders import class_folders, read_labels
+from .class_names import class_names
 
 # Parts of a model whose num_classes are not those of the data: objects or not, another network,
 # things and stuff, the arguments of a loss.
@@ -57,12 +57,10 @@ def class_number_problems(cfg: Config, loaders: Sequence[str]) -> list[str]:
         kind = class_of(cfg, leaf, DATASETS)
         if not _has_metainfo(kind) or kind.__name__ in _OTHER_DATASETS:
             continue
-        names, given = class_names(kind, leaf)
-        if isinstance(names, str):
-            problems.append(
-                f'{loader}: classes={names!r} of {kind.__name__} is neither names nor a file that '
-                f'exists; one class is written classes=({names!r},), with a comma'
-            )
+        try:
+            names, given = class_names(kind, leaf)
+        except ValueError as error:
+            problems.append(f'{loader}: {error}')
             continue
         if names:
             source = f'of {kind.__name__}' if given is None else 'in metainfo'
@@ -121,24 +119,6 @@ def _fits(head: Mapping, number: int) -> bool:
 
 def _has_metainfo(kind: type | None) -> bool:
     return isinstance(kind, type) and issubclass(kind, BaseDataset)
-
-
-def class_names(
-    kind: type[BaseDataset], leaf: Mapping
-) -> tuple[Sequence[str] | str, Sequence[str] | str | None]:
-    """Names of a dataset's classes, and what the config gives for them.
-
-    The names are a text if one was given that is no file.
-    """
-    metainfo = leaf.get('metainfo')
-    in_metainfo = metainfo.get('classes') if isinstance(metainfo, Mapping) else None
-    given = leaf.get('classes') or in_metainfo
-    path = os.path.expanduser(given) if isinstance(given, str) else given
-    try:
-        found = kind._load_metainfo(dict(classes=path) if path else None).get('classes')
-    except (OSError, UnicodeDecodeError):  # a folder, or no text
-        found = given
-    return found or (), given
 
 
 def _counted(loader: str, kind: type[BaseDataset], leaf: Mapping) -> tuple[int, str]:

@@ -44,6 +44,10 @@ class Annotations:
         # pycocotools reads a key that faster-coco-eval can do without.
         self._needs_crowd = evaluated and 'faster_coco_eval' not in sys.modules
         self._seen: set[int] = set()
+        # Width and height as an array, and the row of each image in it.
+        self._rows = {image: row for row, image in enumerate(sizes)}
+        sides = chain.from_iterable(size or UNKNOWN for size in sizes.values())
+        self._sides = np.fromiter(sides, np.float64).reshape(-1, 2)
 
     def check(
         self,
@@ -61,34 +65,27 @@ class Annotations:
             counts: To add to.
         """
         boxes = Boxes()
-        with_objects: set = set()
+        with_objects = np.zeros(len(self._rows), bool)
         foreign: Counter[int] = Counter()
         others = {key for key, name in self._categories.items() if name is not None}
-        small = {key for key, size in self._sizes.items() if size and min(size) < least_side}
+        small = self._sides.min(1, initial=np.inf) < least_side
         with Progress('checking annotations', len(annotations), silent=2) as progress:
             for start in range(0, len(annotations), _AT_ONCE):
                 items = annotations[start : start + _AT_ONCE]
-                sound = self._sound(items, problems)
-                other = [i['category_id'] for i in sound if i['category_id'] in others]
-                foreign.update(other)
-                if other:
-                    sound = [item for item in sound if item['category_id'] not in others]
-                images = [item['image_id'] for item in sound]
-                with_objects.update(images)
-                boxes.extend(
-                    [item['id'] for item in sound],
-                    [item['bbox'] for item in sound],
-                    [self._sizes[image] or UNKNOWN for image in images],
-                )
-                counts[CROWD] += sum(bool(item.get('iscrowd')) for item in sound)
-                counts[USABLE] += sum(
-                    w >= 1 <= h and image not in small
-                    for image, (_, _, w, h) in (
-                        (item['image_id'], item['bbox'])
-                        for item in sound
-                        if not (item.get('iscrowd') or item.get('ignore'))
-                    )
-                )
+                sound, box = self._sound(items, problems)
+                if others:
+                    other = [item['category_id'] in others for item in sound]
+                    foreign.update(i['category_id'] for i, no in zip(sound, other) if no)
+                    sound = [item for item, no in zip(sound, other) if not no]
+                    box = box[~np.array(other, bool)]
+                rows = [self._rows[item['image_id']] for item in sound]
+                with_objects[rows] = True
+                boxes.extend([item['id'] for item in sound], box, self._sides[rows])
+                crowd = np.array([bool(item.get('iscrowd')) for item in sound], bool)
+                ignored = np.array([bool(item.get('ignore')) for item in sound], bool)
+                counts[CROWD] += int(crowd.sum())
+                usable = (box[:, 2:] >= 1).all(1) & ~crowd & ~ignored & ~small[rows]
+                counts[USABLE] += int(usable.sum())
                 progress.advance(len(items))
         outside, systematic = boxes.examine(counts, mistakable=True)
         for line in outside:
@@ -101,13 +98,16 @@ class Annotations:
                 f'{count} annotations are of the category {self._categories[category]!r} (id '
                 f'{category}), which is not one of the classes: mmdet leaves them out',
             )
-        counts['images without objects'] = len(self._sizes) - len(with_objects)
+        counts['images without objects'] = int((~with_objects).sum())
 
-    def _sound(self, items: Sequence[dict], problems: Problems) -> Sequence[dict]:
-        """Those without fault; adds the faults of the others."""
-        if self._all_plain(items):
+    def _sound(
+        self, items: Sequence[dict], problems: Problems
+    ) -> tuple[Sequence[dict], np.ndarray]:
+        """Those without fault, and their boxes (N, 4); adds the faults of the others."""
+        boxes = self._if_all_plain(items)
+        if boxes is not None:
             self._seen.update(item['id'] for item in items)
-            return items
+            return items, boxes
         sound = []
         for item in items:
             if problem := self._identity_problem(item) or self._problem(item):
@@ -115,14 +115,14 @@ class Annotations:
             else:
                 self._seen.add(item['id'])
                 sound.append(item)
-        return sound
+        return sound, _array(item['bbox'] for item in sound)
 
-    def _all_plain(self, items: Sequence[dict]) -> bool:
-        """Whether none has any of the faults below, seen at once: ten times as fast."""
+    def _if_all_plain(self, items: Sequence[dict]) -> np.ndarray | None:
+        """The boxes (N, 4) if none has any of the faults below, seen at once: far faster."""
         try:
             ids, images, categories, boxes, areas = zip(*map(_columns, items), strict=True)
         except KeyError:
-            return False
+            return None
         crowds = [item.get('iscrowd', 0) for item in items]
         if not (
             _types(ids) | _types(categories) == {int}
@@ -138,19 +138,19 @@ class Annotations:
             and self._seen.isdisjoint(ids)
             and (not self._evaluated or 0 < min(ids) <= max(ids) < _LARGEST_ID)
             and (not self._needs_crowd or all('iscrowd' in item for item in items))
-            and (not self._masks or all(item.get('segmentation') for item in items))
+            and not (self._masks and any(map(self._outline_problem, items)))
         ):
-            return False
+            return None
         try:
-            box = np.fromiter(chain.from_iterable(boxes), np.float64).reshape(-1, 4)
+            box = _array(boxes)
             area = np.fromiter(areas, np.float64)
         except OverflowError:
-            return False
+            return None
         extent = box[:, 2:]
         has_area = (area > 0) | (extent < 1).any(1)
         # NaN fails the comparisons.
         within = (np.abs(box) <= LARGEST).all() and (np.abs(area) <= _LARGEST_AREA).all()
-        return bool(within and (extent >= 0).all() and has_area.all())
+        return box if within and (extent >= 0).all() and has_area.all() else None
 
     def _identity_problem(self, item: dict) -> tuple[str, str] | None:
         identity = item['id']
@@ -194,9 +194,47 @@ class Annotations:
             return 'iscrowd', f'iscrowd is {short(crowd)}, not 0 or 1'
         if self._needs_crowd and 'iscrowd' not in item:
             return 'iscrowd', 'no iscrowd, which pycocotools evaluates; add "iscrowd": 0'
-        if self._masks and not item.get('segmentation'):
-            return 'segmentation', _NO_OUTLINE
+        if self._masks and (outline := self._outline_problem(item)):
+            return 'segmentation', outline
         return None
+
+    def _outline_problem(self, item: dict) -> str | None:
+        """What is wrong with an outline: polygons, or one mask in COCO's run lengths."""
+        outline = item.get('segmentation')
+        if not outline:
+            return _NO_OUTLINE
+        size = self._sizes[item['image_id']]
+        if isinstance(outline, dict):
+            lengths, sides = outline.get('counts'), outline.get('size')
+            if not isinstance(lengths, str):
+                whole = isinstance(lengths, list) and _types(lengths) == {int} and min(lengths) >= 0
+                area = int(size[0] * size[1]) if size else None
+                lengths = whole and (area is None or sum(lengths) == area)
+            if not lengths or (size and sides != [size[1], size[0]]):
+                return (
+                    f'segmentation of size {short(sides)} is not one mask of its image: run '
+                    'lengths as counts, that fill it, and size=[height, width]'
+                )
+            return None
+        if type(outline) is not list or _types(outline) != {list}:
+            return (
+                f'segmentation {short(outline)} is no list of polygons; write '
+                '[[x1, y1, x2, y2, x3, y3, ...]]'
+            )
+        numbers = list(chain.from_iterable(outline))
+        if not (_types(numbers) <= NUMBERS and all(map(is_number, numbers))):
+            return f'segmentation {short(outline)} holds what are no finite numbers'
+        if all(len(polygon) < 6 or len(polygon) % 2 for polygon in outline):
+            return (
+                f'segmentation {short(outline)} has no polygon of three points or more, x and y of '
+                'each: mmdet would ignore the object'
+            )
+        return None
+
+
+def _array(boxes: Iterable[Sequence[float]]) -> np.ndarray:
+    # Many times as fast as np.array of a list of lists.
+    return np.fromiter(chain.from_iterable(boxes), np.float64).reshape(-1, 4)
 
 
 def _types(values: Iterable) -> set[type]:

@@ -31,6 +31,7 @@ def check_images(
     """
     sizes: dict = {}
     paths: dict = {}
+    named: dict[str, object] = {}
     for item in images:
         identity, name = item['id'], item.get('file_name')
         size = item.get('width'), item.get('height')
@@ -42,8 +43,15 @@ def check_images(
         sizes[identity] = None
         if not isinstance(name, str) or not name:
             problems.add('file name', f'image {identity!r}: file_name is {short(name)}')
+        elif name in named:
+            problems.add(
+                'file name',
+                f'image {identity!r}: its file, {name}, is that of image {named[name]!r}, too: '
+                'either would lack the boxes of the other; make one of them',
+            )
         elif folder is not None:
             paths[identity] = folder / name
+            named[name] = identity
         if all(is_number(length) and length > 0 for length in size):
             sizes[identity] = size
         else:
@@ -91,5 +99,7 @@ def _check_files(
     if exif:
         warn_of_flips(found)
     remedy = 'restore it, or correct file_name, or data_prefix in the config'
+    if any('\\' in path.name for _, path in missing):
+        remedy = 'write file_name with / in place of \\'
     for line in missing_files(missing, len(paths), remedy):
         problems.add('missing', line)

@@ -6,10 +6,12 @@ from pathlib import Path
 
 from mmca.config_walk import leaf_transforms, type_name
 
+from .class_names import class_names
 from .coco import check_coco
-from .findings import Checked, Problems, short, some
+from .findings import Checked, Problems
 from .folders import missing_files
 from .lists import odd_name, read_list
+from .prefixes import setting_problem
 from .thin import thin_images
 from .voc_xml import check_voc_xml
 
@@ -57,7 +59,9 @@ def check_dataset(
     if check is None:
         return None, ()
     try:
-        classes = _classes(kind, dataset.get('metainfo'))
+        if problem := setting_problem(kind, dataset):
+            raise ValueError(problem)
+        classes = _classes(kind, dataset)
         trained = not dataset.get('test_mode')
         filters = (dataset.get('filter_cfg') if trained else None) or {}
         transforms = list(_transforms(wrapper))
@@ -108,53 +112,15 @@ def _is_plain(transform: Mapping) -> bool:
     )
 
 
-def _classes(kind: type, metainfo: Mapping | None) -> Sequence[str]:
-    """Names of a dataset's classes, from the config, a file that it names, or the class.
-
-    Raises:
-        ValueError: If they cannot be told from each other.
-    """
-    given = (metainfo or {}).get('classes')
-    try:
-        classes = kind._load_metainfo(metainfo).get('classes')
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f'metainfo.classes={given!r} cannot be read ({error})') from None
-    if isinstance(classes, str):
-        raise ValueError(
-            f'metainfo.classes={given!r} is neither names nor a file that exists; one class is '
-            f'written classes=({given!r},), with a comma'
-        )
-    source = f' (from {given})' if isinstance(given, str) else ''
+def _classes(kind: type, dataset: Mapping) -> Sequence[str]:
+    classes, _ = class_names(kind, dataset)
     if not classes:
-        raise ValueError(f'no classes{source}: name them, metainfo=dict(classes=(...))')
-    odd = [
-        name
-        for name in classes
-        if not isinstance(name, str) or name != name.strip().strip('\ufeff') or not name
-    ]
-    odd += [name for name, count in Counter(map(str, classes)).items() if count > 1]
-    if odd:
-        raise ValueError(
-            f'classes{source} that are blank, twice, or with blanks around: '
-            f'{some([short(name) for name in odd])}; correct them'
-        )
+        raise ValueError('no classes: name them, metainfo=dict(classes=(...))')
     return classes
 
 
 def _folder(dataset: Mapping, key: str) -> Path:
-    """Where ``data_prefix[key]`` points.
-
-    Raises:
-        ValueError: If it does not; mmdet asks for a dict with this key.
-    """
-    prefix = dataset.get('data_prefix')
-    if not isinstance(prefix, Mapping) or not isinstance(prefix.get(key), str):
-        example = prefix if isinstance(prefix, str) else ''
-        raise ValueError(
-            f'data_prefix={prefix!r}: {type_name(dataset)} wants '
-            f'data_prefix=dict({key}={example!r})'
-        )
-    return Path(dataset.get('data_root') or '') / prefix[key]
+    return Path(dataset.get('data_root') or '') / dataset['data_prefix'][key]
 
 
 def _ann_file(dataset: Mapping) -> Path:

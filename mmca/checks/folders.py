@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 _COUNTED = 20_000
-_SHOWN = 5
 _EACH = 3  # up to so many missing files are named one by one
 _SHOWN = 5  # suffixes
 
@@ -46,6 +45,14 @@ def missing_files(wanted: Sequence[tuple[str, Path]], total: int, remedy: str) -
         total: How many files were looked for.
         remedy: What to do.
     """
+    folders = [item for item in wanted if _is_folder(item[1])]
+    if folders:
+        entry, path = folders[0]
+        more = f', like {len(folders) - 1} more' if folders[1:] else ''
+        rest = [item for item in wanted if item not in folders]
+        return [f'{entry}: {path} is a folder{more}: {remedy}'] + (
+            missing_files(rest, total, remedy) if rest else []
+        )
     if len(wanted) <= _EACH:
         return [
             f'{entry}: {path} is missing; {instead(path, alike=True)}: {remedy}'
@@ -56,6 +63,13 @@ def missing_files(wanted: Sequence[tuple[str, Path]], total: int, remedy: str) -
         f'{entry}: {path} is missing, like {len(wanted) - 1} more of {total} files; '
         f'{instead(path)}: {remedy}'
     ]
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
 
 
 def instead(path: Path, alike: bool = False) -> str:

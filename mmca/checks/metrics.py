@@ -11,7 +11,7 @@ from mmengine.registry import DATASETS, METRICS
 from mmca.config_walk import config_datasets, config_metrics, type_name
 
 from .built import class_of
-from .class_numbers import class_names
+from .class_names import class_names
 from .loops import schedulers
 
 _EVALUATORS = {'val_dataloader': 'val_evaluator', 'test_dataloader': 'test_evaluator'}
@@ -185,12 +185,15 @@ def _monitor_problems(cfg: Config, names: list[str] | None) -> Iterator[str]:
         for path, scheduler in schedulers(cfg)
         if type_name(scheduler).startswith('ReduceOnPlateau')
     ]
-    hooks = list(enumerate(cfg.get('custom_hooks') or []))
+    given = cfg.get('custom_hooks') or []
+    hooks = list(enumerate([given] if isinstance(given, (str, Mapping)) else given))
+    if isinstance(given, Mapping):
+        yield 'custom_hooks is a dict: write a list, custom_hooks=[dict(...)]'
     for index, hook in hooks:
         if not isinstance(hook, (Mapping, Hook)):
             yield (
-                f'custom_hooks.{index} is {hook!r}, no dict: --cfg-options has none inside of '
-                "lists; write custom_hooks = [dict(type='...')] into the config"
+                f'custom_hooks.{index} is {hook!r}, no dict: write '
+                "custom_hooks = [dict(type='...')]"
             )
     monitors += [
         (f'custom_hooks.{index}.monitor', hook.get('monitor', ''))

@@ -14,6 +14,7 @@ from .masks import mask_problems
 from .metrics import metric_problems
 from .paths import missing_paths
 from .segmentation_files import missing_segmentation_files
+from .shared_data import warn_of_shared_data
 
 _SHOWN = 10
 
@@ -28,6 +29,7 @@ CHECKS: dict[str, Callable[[Config, Sequence[str]], list[str]]] = {
     'images': image_problems,
     'masks': mask_problems,
     'boxes': malformed_boxes,
+    'shared_data': warn_of_shared_data,
 }
 
 
@@ -56,6 +58,7 @@ def check_input(cfg: Config, loaders: Sequence[str]) -> None:
                 break
     if not problems:
         return
+    problems = list(dict.fromkeys(problems))  # two checks may read the same setting
     lines = problems[:_SHOWN]
     if len(problems) > _SHOWN:
         lines.append(f'... and {len(problems) - _SHOWN} more')

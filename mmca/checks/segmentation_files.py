@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
+from PIL import Image
 
 from mmca.config_walk import config_metrics, type_name
 
@@ -15,13 +16,14 @@ from .folders import contents, files_below
 def missing_segmentation_files(cfg: Config, loaders: Sequence[str]) -> list[str]:
     """Problems of mmseg's datasets: no images, images and masks that do not exist."""
     problems = []
-    for loader, _, dataset in built_datasets(cfg, loaders, 'mmseg.BaseSegDataset', problems):
+    for loader, leaf, dataset in built_datasets(cfg, loaders, 'mmseg.BaseSegDataset', problems):
         folder = dataset.data_prefix.get('img_path') or ''
         if is_local(folder):
             evaluators = ['test_evaluator'] if loader == 'test_dataloader' else []
             metrics = list(config_metrics(cfg, evaluators))
             only_writes = bool(metrics) and all(metric.get('format_only') for metric in metrics)
-            problems += _problems(loader, dataset, folder, needs_masks=not only_writes)
+            given = leaf.get('ann_file') or ''
+            problems += _problems(loader, dataset, folder, not only_writes, given)
             problems += _overwritten(dataset, metrics)
     return problems
 
@@ -43,7 +45,14 @@ def _overwritten(dataset: BaseDataset, metrics: list[dict]) -> Iterator[str]:
             written[name] = image
 
 
-def _problems(loader: str, dataset: BaseDataset, folder: str, needs_masks: bool) -> Iterator[str]:
+def _problems(
+    loader: str, dataset: BaseDataset, folder: str, needs_masks: bool, given: str
+) -> Iterator[str]:
+    if given and os.path.isdir(dataset.ann_file):
+        yield (
+            f'{loader}: ann_file={given!r} is the folder {dataset.ann_file}: mmseg would take all '
+            'images; name the list in it, or leave ann_file out'
+        )
     listed = bool(dataset.ann_file) and os.path.isfile(dataset.ann_file)
     if not listed and not os.path.isdir(folder):
         yield f'{loader}: no images: {folder} does not exist; correct data_root or data_prefix'
@@ -111,8 +120,11 @@ def _remedy(path: str, option: str, suffix: str) -> str:
         return 'save the list without a byte order mark (UTF-8, not UTF-8 with BOM)'
     if os.path.isfile(os.path.join(parent, stem)):
         return f'take the suffix out of the names in the list: {option} adds {suffix!r}'
+    if os.path.isdir(path):
+        return 'it is a folder: restore the file'
     siblings = sorted(os.listdir(parent)) if os.path.isdir(parent) else []
     for sibling in siblings:
-        if sibling.startswith(stem) and not sibling[len(stem) : len(stem) + 1].isalnum():
+        other = sibling.startswith(stem) and not sibling[len(stem) : len(stem) + 1].isalnum()
+        if other and os.path.splitext(sibling)[1].lower() in Image.registered_extensions():
             return f'there is {sibling}: set {option}={sibling[len(stem) :]!r} in the dataset'
     return 'restore it, or take it out of the dataset'

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from mmca.files import stand_in
 from mmca.progress import track
 
 from .findings import DIFFICULT, USABLE, Checked, Problems, is_number, some
@@ -72,6 +73,8 @@ def check_voc_xml(
             problems.add('thin', problem)
         size = said or loaded
         objects = root.findall('object')
+        if unread := _unread_objects(root):
+            problems.add('unread', f'{path}: {unread}')
         for number, item in enumerate(objects, 1):
             problem = _object_problem(item, classes) or _box_problem(item, flat_dropped)
             if problem:
@@ -113,6 +116,8 @@ def _read(path: Path) -> ET.Element:
     raw = path.read_bytes()
     if not raw.strip():
         raise ValueError('is empty: restore it')
+    if other := stand_in(raw[:64]):
+        raise ValueError(f'not a whole XML file: {other}')
     try:
         raw.decode()
     except UnicodeDecodeError as error:
@@ -140,11 +145,27 @@ def _size(root: ET.Element) -> tuple[int, int] | None:
     return tuple(sides)
 
 
+def _unread_objects(root: ET.Element) -> str | None:
+    """What is wrong if there are objects, but not where mmdet looks for them."""
+    found = [item for item in root.iter() if item.tag.rpartition('}')[2].lower() == 'object']
+    read = len(root.findall('object'))
+    if len(found) <= read:
+        return None
+    other = next(item.tag for item in found if item.tag != 'object' or item not in root)
+    return (
+        f'{len(found) - read} of {len(found)} objects would not be read, as {other!r}: they have '
+        'to be <object>, without a namespace (xmlns), directly below <annotation>'
+    )
+
+
 def _object_problem(item: ET.Element, classes: Collection[str]) -> tuple[str, str] | None:
     name, difficult = item.findtext('name'), item.findtext('difficult', '0')
     if name not in classes:
         stripped = (name or '').strip()
         hint = f'; remove the blanks around {stripped!r}' if stripped in classes else ''
+        alike = [known for known in classes if known.lower() == stripped.lower()]
+        if alike and not hint:
+            hint = f'; did you mean {alike[0]!r}?'
         return 'class', f'class {name!r} is not one of {some(list(classes), 30)}{hint}'
     corners = _corners(item)
     if not all(map(is_number, corners)):

@@ -68,6 +68,7 @@ _COSTS: dict[str, Callable[[tuple, Tensor], int]] = {
         ('_to_copy _unsafe_view cat clone constant_pad_nd copy repeat roll stack', _nothing),
         ('channel_shuffle pixel_shuffle upsample_nearest2d', _nothing),
         ('native_group_norm native_layer_norm', _normalised),
+        ('_softmax', _elements_made),
         ('native_batch_norm _native_batch_norm_legit', _batch_normalised),
         ('_native_batch_norm_legit_no_training', _nothing),
         ('_batch_norm_no_update cudnn_batch_norm miopen_batch_norm', _nothing),
@@ -114,9 +115,9 @@ def count_complexity(model: nn.Module, height: int, width: int) -> Complexity:
     """Run one forward pass in evaluation mode and count.
 
     - Parameters: all of them, trainable or frozen; no buffers.
-    - Multiply-adds ("M-Adds"): those of convolutions and linear layers by PyTorch's own
-      formulas, without their biases, batch norm folded. This is the definition of the published
-      tables: it gives 300.8 M for MobileNetV2 1.0 at 224x224.
+    - Multiply-adds ("M-Adds"): those of convolutions, linear layers and matrix products by
+      PyTorch's own formulas, without their biases, batch norm folded. This is the definition of
+      the published tables: it gives 300.8 M for MobileNetV2 1.0 at 224x224.
     - Other operations, which that definition leaves out: one for each element that an
       activation, gate or addition makes, one for each element that a pooling reads, four for
       each that a bilinear resizing makes, two for each of a group, layer or instance norm, whose

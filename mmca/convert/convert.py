@@ -75,6 +75,7 @@ def convert_file(
     absent = [key for key in found.missing if key not in weights]
     return [
         title,
+        *filter(None, [scheme.note]),
         *notes,
         *_groups('dropped', dropped),
         *_groups('did without', absent),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from torch import Size
 
 from mmca.checkpoint import attention_of
-from mmca.models.backbones import MobileNetV2, MobileNeXt
+from mmca.models.backbones import EfficientNet, MobileNetV2, MobileNeXt
 from mmca.models.backbones.staged_backbone import StagedBackbone, scale_channels
 
 from .scheme import build
@@ -14,7 +14,11 @@ from .scheme import build
 Shapes = Mapping[str, Size]
 
 # The convolution whose outputs are those of its block.
-_LAST_CONV = {MobileNetV2: 'project_conv', MobileNeXt: 'expand_conv'}
+_LAST_CONV = {
+    EfficientNet: 'project_conv',
+    MobileNetV2: 'project_conv',
+    MobileNeXt: 'expand_conv',
+}
 # The first convolution of an attention.
 _SQUEEZE = {
     'CoordinateAttention': 'conv1',

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from mmca.checkpoint import CheckpointError
 
-from . import authors, openmmlab, torchvision
+from . import authors, openmmlab, timm, torchvision
 from .scheme import Scheme
 
 SCHEMES = (
@@ -13,6 +13,9 @@ SCHEMES = (
     authors.MOBILENEXT,
     torchvision.MOBILENET_V2,
     *openmmlab.MOBILENET_V2,
+    torchvision.EFFICIENTNET_B0,
+    timm.EFFICIENTNET_B0,
+    *openmmlab.EFFICIENTNET,
 )
 # Other networks that share some of the names are below; a file may lack a few.
 _LEAST_COVERAGE = 0.8

@@ -13,6 +13,9 @@ from mmca.models.backbones.staged_backbone import StagedBackbone
 
 Pairs = tuple[tuple[str, str], ...]
 
+# EfficientNet's own attention, in the published networks.
+SE = dict(type='mmca.SqueezeExcitation', reduction=24)
+
 
 @dataclass(frozen=True)
 class Scheme:
@@ -25,6 +28,7 @@ class Scheme:
         pairs (Pairs): Their and our name of each module. What is below a module, its
             parameters and buffers, has the same name on both sides.
         attention (dict | None): The one attention that the network always has.
+        note (str): What our network needs to compute the same, beside the weights.
     """
 
     name: str
@@ -32,6 +36,7 @@ class Scheme:
     architecture: type[StagedBackbone]
     pairs: Pairs
     attention: dict | None = None
+    note: str = ''
 
     def to_ours(self, key: str) -> str | None:
         """Our name of their tensor; None if the table does not have it."""
@@ -74,6 +79,11 @@ def blocks(backbone: StagedBackbone) -> list[tuple[str, nn.Module]]:
     kinds = (InvertedResidual, SandglassBlock)
     modules = backbone.named_modules()
     return [(f'backbone.{name}', module) for name, module in modules if isinstance(module, kinds)]
+
+
+def squeeze_excitation(reduce: str, expand: str, ours: str) -> Pairs:
+    """The pairs of our squeeze-excitation's two convolutions."""
+    return (reduce, f'{ours}.conv_reduce'), (expand, f'{ours}.conv_expand')
 
 
 def conv_and_norm(conv: str, norm: str, ours: str) -> Pairs:

@@ -2,7 +2,7 @@
 
 import argparse
 
-from mmengine.config import DictAction
+from .cfg_options import SettingsAction
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
@@ -12,10 +12,11 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=SettingsAction,
         default={},
         help='override settings: key=value, with dots for nesting, e.g. '
-        'model.backbone.pretrained=mbv2_ca.pth train_cfg.max_iters=1000',
+        'model.backbone.pretrained=mbv2_ca.pth train_cfg.max_iters=1000 '
+        "'custom_hooks=[dict(type=EMAHook)]'",
     )
     parser.add_argument(
         '--launcher',

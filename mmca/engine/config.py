@@ -6,24 +6,51 @@ from mmengine.config import Config
 
 from mmca.errors import UserError
 
+from .cfg_options import merge_options
 from .data_root import set_data_root
+from .expansion import expand_paths, expanded
+
+_PATHS = ('config', 'checkpoint', 'resume', 'work_dir', 'data_root', 'out', 'show_dir')
 
 
 def read_config(args: argparse.Namespace) -> Config:
     """Read the config of ``args`` and apply the options that training and testing share.
 
     Raises:
-        UserError: If there is no such config.
+        UserError: If there is no such config, if it cannot be read, or if a path or an option of
+            ``args`` is wrong.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    if not Path(args.config).is_file():
-        raise UserError(f'{args.config}: no such config; they are in configs/')
-    cfg = Config.fromfile(args.config)
+    for name in _PATHS:
+        if value := getattr(args, name, None):
+            setattr(args, name, expanded(value, f'--{name.replace("_", "-")}'))
+    cfg = _load(args.config)
     options = dict(args.cfg_options)
     data_root = args.data_root or options.pop('data_root', None)
-    cfg.merge_from_dict(options)
+    merge_options(cfg, options)
+    if not cfg.get('model'):
+        raise UserError(f'{args.config}: has no model; a config of a dataset is not trained alone')
+    for section in list(cfg):  # a Config is no dict
+        value = expand_paths({section: cfg[section]})[section]
+        if value is not cfg[section]:
+            cfg[section] = value
     if data_root:
-        set_data_root(cfg, data_root)
+        set_data_root(cfg, expanded(data_root, 'data_root'))
     cfg.launcher = args.launcher
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'work_dirs/{Path(args.config).stem}'
     return cfg
+
+
+def _load(path: str) -> Config:
+    if not Path(path).is_file():
+        raise UserError(f'{path}: no such config; they are in configs/')
+    try:
+        return Config.fromfile(path)
+    except SyntaxError as error:
+        raise UserError(
+            f'{path}: line {error.lineno} is no Python ({error.msg}): {(error.text or "").strip()}'
+        ) from error
+    # Whatever the lines of a config raise, and what mmengine says of its bases and imports.
+    except Exception as error:
+        reason = str(error) or type(error).__name__
+        raise UserError(f'{path}: cannot be read as a config ({reason})') from error

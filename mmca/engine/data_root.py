@@ -10,10 +10,11 @@ from mmengine.logging import print_log
 from mmca.config_walk import LOADERS, config_datasets, config_metrics
 from mmca.errors import UserError
 
+from .expansion import PATH_OPTION
+
 # Where a config speaks of its data.
 _SECTION = re.compile(r'.*(dataloader|evaluator|pipeline)')
-# What is a path even without a slash, and what is written.
-_PATH_OPTION = re.compile(r'.*(file|prefix|root|path|dir|folder)s?')
+# What is written.
 _OUTPUT_OPTION = re.compile(r'(out|save|work).*')
 # What mmengine does not join with the data_root beside it.
 _NOT_JOINED = ('data_root', 'dataset', 'datasets', 'pipeline', 'metainfo', 'classes')
@@ -106,7 +107,7 @@ def _move(
 
 def _moved(option: str, value: str, old: str, new: str) -> str:
     """A text of a config; if it is a path at or below the old root, at the new one."""
-    is_path = '/' in value or _PATH_OPTION.fullmatch(option)
+    is_path = '/' in value or PATH_OPTION.fullmatch(option)
     # With a root such as '.', the work dirs lie below it, too.
     written = _OUTPUT_OPTION.match(option) and _is_below(os.curdir, old)
     if not value or not is_path or written or not _is_below(value, old):

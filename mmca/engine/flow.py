@@ -6,6 +6,7 @@ from mmca.checkpoint import prepare_pretrained
 from mmca.checks.run import check_input
 
 from .batch_norm import single_values_told
+from .building import building_told
 from .config import read_config
 from .distributed import connection_watched, keep_total_batch, leave
 from .here import as_run_here
@@ -29,7 +30,7 @@ def train(args: argparse.Namespace) -> None:
     if args.auto_scale_lr:
         scale_learning_rate(cfg)
     check_input(cfg, ['train_dataloader', 'val_dataloader'])
-    with connection_watched():
+    with connection_watched(), building_told(cfg):
         runner = Runner.from_cfg(as_run_here(cfg), given=cfg)
         keep_total_batch(runner)
         prepare_pretrained(runner.model, resumed=cfg.resume)
@@ -52,7 +53,7 @@ def test(args: argparse.Namespace) -> None:
     if args.out:
         check_out(args.out)
     check_input(cfg, ['test_dataloader'])
-    with connection_watched():
+    with connection_watched(), building_told(cfg):
         runner = Runner.from_cfg(as_run_here(cfg, augmented=args.tta), given=cfg)
         metrics = runner.test()
     if args.out:

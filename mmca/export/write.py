@@ -34,6 +34,9 @@ def export(args: argparse.Namespace) -> None:
     if not out.name.endswith(suffix):
         raise UserError(f'--out {out}: files for {args.to} end in {suffix}')
     target = target_module(args.to)
+    if args.int8 and not hasattr(target, 'quantise'):
+        able = [name for name in TARGETS if hasattr(target_module(name), 'quantise')]
+        raise UserError(f'--int8: files for {", ".join(able)} are quantised, not for {args.to}')
     prepare_libraries()
     loaded = load_model(read_config(args), args.checkpoint)
     paths = paths_in(args.images, PROOF_IMAGES) if args.images else None
@@ -93,9 +96,6 @@ def _check(loaded: LoadedModel, path: Path, images: list, threads: int | None) -
 
 
 def _quantise(args: argparse.Namespace, loaded: LoadedModel, target, path: Path, images: list):
-    if not hasattr(target, 'quantise'):
-        able = [name for name in TARGETS if hasattr(target_module(name), 'quantise')]
-        raise UserError(f'--int8: files for {", ".join(able)} are quantised, not for {args.to}')
     exported = load_exported(path, args.threads)
     known = exported.metadata
     pictures = read_images(paths_in(args.int8, CALIBRATION_IMAGES))

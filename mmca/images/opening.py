@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from mmca.errors import UserError
+from mmca.files import stand_in
 
 # What OpenCV reads, too. Pillow's own limits, twice 89 million pixels and a megabyte of text or
 # colour profile, are for images that strangers send; these are the user's.
@@ -20,7 +21,7 @@ _ONE_PICTURE = ('MPO', 'PSD')
 _NEW_SUBFILE_TYPE = 254  # TIFF
 _REDUCED_OR_MASK = 1 | 4
 _ORIENTATION, _FIRST_TURNED = 0x0112, 5  # EXIF: 5 to 8 exchange width and height
-_SHOWN_BYTES = 16
+_SHOWN_BYTES, _LOOKED_AT = 16, 64
 
 
 class BadImageError(UserError, ValueError):
@@ -98,9 +99,10 @@ def _beginning(path: str) -> str:
     """The first bytes of a local file: they tell a web page or a list from an image."""
     try:
         with open(path, 'rb') as file:
-            return f'; it begins with {file.read(_SHOWN_BYTES)!r}'
+            content = file.read(_LOOKED_AT)
     except OSError:
         return ''
+    return f'; {stand_in(content) or f"it begins with {content[:_SHOWN_BYTES]!r}"}'
 
 
 def _count_frames(image: Image.Image) -> int:

@@ -106,6 +106,9 @@ def attend(
         relu6 (bool): Whether a ReLU6 comes before; ``x`` is then overwritten.
         conv (nn.Conv2d | None): A 1x1 convolution after it, if one is included.
     """
+    if not (kernels.fuse_around or torch.is_grad_enabled()):
+        out = kernels.infer(dense(x), attention)
+        return out if conv is None else conv(out)
     weights = kernels.weights(attention)
     after = [] if conv is None else [p for p in (conv.weight, conv.bias) if p is not None]
     tensors = *weights, *after

@@ -102,6 +102,8 @@ class CppKernels:
     # Whether they take the layers around the attention, too: in training the ReLU6 before it, in
     # inference all of them.
     fuse_around = True
+    # In maps with fewer, what starting a kernel costs is more than it saves.
+    least_elements = 1
 
     def __init__(self, arch: str = 'native') -> None:
         torch.ops.load_library(str(build(arch)))

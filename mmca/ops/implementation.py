@@ -100,6 +100,8 @@ def kernels_for(x: Tensor) -> CppKernels | TritonKernels | None:
     kernels = _kernels(name)
     if isinstance(kernels, str) or x.dtype not in kernels.dtypes:
         return None
+    if setting() == 'auto' and x.numel() < kernels.least_elements:
+        return None
     return kernels if _autocast_dtype(device) in (None, *kernels.dtypes) else None
 
 

@@ -180,6 +180,7 @@ class TritonKernels:
     device = 'cuda'
     dtypes = (torch.float32, torch.float16, torch.bfloat16)
     fuse_around = False
+    least_elements = 1 << 24
 
     def accepts(self, attention: AttentionLayers) -> bool:
         return True
@@ -193,10 +194,18 @@ class TritonKernels:
         """The gated map; backward goes through the graph of the gates, which is kept."""
         z = [pool.detach().requires_grad_() for pool in sums(x)]
         with torch.enable_grad():
-            maps = attention.squeeze, attention.expand_h, attention.expand_w
-            g_h, g_w = gates_of_pools(z[0].unsqueeze(3), z[1].unsqueeze(2), *maps)
-            graph = g_h.squeeze(3), g_w.squeeze(2)
+            graph = self._gates(attention, *z)
         return gate(x, *(one.detach() for one in graph)), (), (z, graph)
+
+    def infer(self, x: Tensor, attention: AttentionLayers) -> Tensor:
+        """The gated map alone."""
+        return gate(x, *self._gates(attention, *sums(x)))
+
+    @staticmethod
+    def _gates(attention: AttentionLayers, z_h: Tensor, z_w: Tensor) -> tuple[Tensor, Tensor]:
+        maps = attention.squeeze, attention.expand_h, attention.expand_w
+        g_h, g_w = gates_of_pools(z_h.unsqueeze(3), z_w.unsqueeze(2), *maps)
+        return g_h.squeeze(3), g_w.squeeze(2)
 
     def backward(
         self,

@@ -71,6 +71,9 @@ _PLACE = """\
 The paper's figure and a tip in its authors' README put the attention after the first depthwise
 convolution of a block; after the last one (`_last`) the parameters are nearer to the published
 ones. The authors publish no code for it: both stand beside the same published row."""
+_SE = """\
+Squeeze-excitation is the original's; the CA paper puts its attention in the place of all 16. The
+published columns are blank: its authors' README has no figures for it."""
 _QUOTED = 'Rows without a config are printed in the published table for comparison only.'
 _OUTPUT = """\
 The published table prints COCO's parameters; with 21 outputs in place of 81 they are fewer."""
@@ -80,6 +83,7 @@ _OWN = "A small real benchmark of this project's; nothing is published for it."
 TABLES = (
     Table('imagenet_mbv2', 'MobileNetV2, ImageNet', CLASSIFIER, TOP1, 'ImageNet-1k'),
     Table('imagenet_mnext', 'MobileNeXt, ImageNet', CLASSIFIER, TOP1, 'ImageNet-1k', _PLACE),
+    Table('imagenet_effnet', 'EfficientNet-B0, ImageNet', CLASSIFIER, TOP1, 'ImageNet-1k', _SE),
     Table('coco_ssdlite320', 'SSDLite320, COCO', SSDLITE, COCO_AP, 'COCO 2017', _QUOTED),
     Table('voc07_ssdlite320', 'SSDLite320, VOC 2007', SSDLITE, VOC_MAP, 'VOC 2007 + 2012', _OUTPUT),
     Table('voc12_deeplabv3', 'DeepLabV3, VOC 2012', DEEPLAB, MIOU, 'VOC 2012 + SBD'),

@@ -103,7 +103,7 @@ def test_other_networks_are_not_recognised(tmp_path):
     source = save(tmp_path / 'resnet.pth', torchvision.models.resnet18().state_dict())
     message = refuse(source, tmp_path / 'dst.pth')
     assert f'{source}: not recognised; its first keys are conv1.weight, bn1.weight' in message
-    assert 'of whose backbone 0% is there' in message
+    assert 'of whose backbone 1% is there' in message  # the name bn1
     for known in ("torchvision's mobilenet_v2", "the CA authors' MobileNetV2", "mmpretrain's or"):
         assert f'\n  {known}' in message
 

@@ -182,10 +182,10 @@ def test_types_may_be_classes_or_have_a_scope():
 def test_a_single_name_that_is_no_file_is_not_taken_for_letters():
     cfg = set_classes(config('ssdlite320_mbv2ca_coco'), 'cat', ['val_dataloader'])
     problem, *_ = class_number_problems(cfg, ['val_dataloader'])
-    assert "classes='cat' of CocoDataset is neither names nor a file that exists" in problem
+    assert "metainfo.classes='cat' is neither names nor a file that exists" in problem
     assert "classes=('cat',), with a comma" in problem
     cfg = set_classes(cfg, str(CONFIGS), ['val_dataloader'])
-    assert 'is neither names nor a file' in class_number_problems(cfg, ['val_dataloader'])[0]
+    assert 'is no file that exists' in class_number_problems(cfg, ['val_dataloader'])[0]
 
 
 def test_it_is_told_with_other_problems_though_the_data_is_missing(tmp_path):

@@ -178,15 +178,15 @@ def test_other_hooks_and_schedulers_wait_for_metrics_too():
 
 @pytest.mark.input_fault(
     'Configs',
-    '`custom_hooks=[dict(...)]` in `--cfg-options`, which is text there',
-    'refused: write it into the config',
+    'a hook that is text',
+    'refused, with the spelling to use',
 )
 def test_a_hook_that_is_text_is_named():
     cfg = config('deeplabv3_mbv2ca_voc', custom_hooks=["dict(type='EMAHook')"])
     (problem,) = metric_problems(cfg, TRAIN)
     assert problem == (
-        'custom_hooks.0 is "dict(type=\'EMAHook\')", no dict: --cfg-options has none inside of '
-        "lists; write custom_hooks = [dict(type='...')] into the config"
+        'custom_hooks.0 is "dict(type=\'EMAHook\')", no dict: write '
+        "custom_hooks = [dict(type='...')]"
     )
 
 

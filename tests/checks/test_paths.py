@@ -58,3 +58,79 @@ def test_a_data_prefix_may_be_text(tmp_path):
     cfg = Config(dict(train_dataloader=dict(dataset=dataset)))
     (problem,) = missing_paths(cfg, ['train_dataloader'])
     assert f'wants {tmp_path}/train, which does not exist' in problem
+
+
+@pytest.mark.parametrize(
+    ('kind', 'options', 'problem'),
+    [
+        (
+            'mmseg.BaseSegDataset',
+            dict(data_prefix='images'),
+            "data_prefix='images': BaseSegDataset wants data_prefix=dict(img_path='images')",
+        ),
+        (
+            'mmseg.BaseSegDataset',
+            dict(data_prefix=None),
+            "data_prefix=None: BaseSegDataset wants data_prefix=dict(img_path='')",
+        ),
+        (
+            'mmseg.BaseSegDataset',
+            dict(data_prefix=dict(img='images')),
+            "BaseSegDataset wants data_prefix=dict(img_path='')",
+        ),
+        (
+            'mmdet.CocoDataset',
+            dict(data_prefix='images'),
+            "data_prefix='images': CocoDataset wants data_prefix=dict(img='images')",
+        ),
+        ('mmdet.CocoDataset', {}, "CocoDataset wants data_prefix=dict(img='')"),
+        (
+            'mmdet.VOCDataset',
+            dict(data_prefix=['a']),
+            "data_prefix=['a']: VOCDataset wants data_prefix=dict(sub_data_root='')",
+        ),
+        (
+            'mmpretrain.CustomDataset',
+            dict(data_prefix=None),
+            "data_prefix=None: CustomDataset wants data_prefix=dict(img_path='')",
+        ),
+        (
+            'mmpretrain.ImageNet',
+            dict(data_prefix=dict(img_path=None)),
+            "ImageNet wants data_prefix=dict(img_path='')",
+        ),
+        (
+            'mmpretrain.CustomDataset',
+            dict(data_root=3),
+            'data_root=3 of CustomDataset is not the path of one: give text',
+        ),
+        (
+            'mmseg.BaseSegDataset',
+            dict(ann_file=['a.txt']),
+            "ann_file=['a.txt'] of BaseSegDataset is not the path of one: give text",
+        ),
+    ],
+)
+@pytest.mark.input_fault(
+    'Configs',
+    '`data_prefix`, `data_root` or `ann_file` that the library does not read',
+    'refused, with the spelling to use',
+)
+def test_settings_that_the_library_does_not_read(tmp_path, kind, options, problem):
+    dataset = dict(type=kind, data_root=str(tmp_path)) | options
+    cfg = Config(dict(train_dataloader=dict(dataset=dataset)))
+    (line,) = missing_paths(cfg, ['train_dataloader'])
+    assert line.startswith('train_dataloader: ') and line.endswith(problem)
+
+
+def test_settings_that_the_libraries_read(tmp_path):
+    (tmp_path / 'images').mkdir()
+    for kind, prefix in (
+        ('mmseg.BaseSegDataset', dict(img_path='images/', seg_map_path=f'{tmp_path}/images')),
+        ('mmdet.CocoDataset', dict(img='images/')),
+        ('mmpretrain.CustomDataset', f'{tmp_path}/images/'),
+        ('mmpretrain.CustomDataset', dict(img_path='images')),
+    ):
+        dataset = dict(type=kind, data_root=str(tmp_path), data_prefix=prefix)
+        cfg = Config(dict(train_dataloader=dict(dataset=dataset)))
+        assert missing_paths(cfg, ['train_dataloader']) == []

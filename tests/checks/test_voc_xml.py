@@ -34,10 +34,13 @@ def test_legal(tmp_path):
 @pytest.mark.parametrize(
     ('wrong', 'problem'),
     [
-        (box(1, 1, 9, 9, 'Cat'), "class 'Cat' is not one of cat, traffic light, dog"),
         (
             box(1, 1, 9, 9, ' cat\n'),
             "class ' cat\\n' is not one of cat, traffic light, dog; remove the blanks around 'cat'",
+        ),
+        (
+            box(1, 1, 9, 9, 'Dog'),
+            "class 'Dog' is not one of cat, traffic light, dog; did you mean 'dog'?",
         ),
         ('<object/>', 'class None is not one of cat, traffic light, dog'),
         (box(1, 1, 'nan', 9), "cat: box ['1', '1', 'nan', '9'] is not four finite numbers"),
@@ -179,3 +182,25 @@ def test_encodings(tmp_path, declared, encoding, legal):
     else:
         (problem,) = problems
         assert problem.startswith(f'{path}: ') and 'in the encoding that it declares' in problem
+
+
+@pytest.mark.parametrize(
+    ('content', 'named'),
+    [
+        (f'<annotation xmlns="http://x">{box(1, 1, 9, 9)}</annotation>', '{http://x}object'),
+        (f'<annotation><objects>{box(1, 1, 9, 9)}</objects></annotation>', 'object'),
+        (f'<annotation>{box(1, 1, 9, 9).replace("object>", "Object>")}</annotation>', 'Object'),
+    ],
+)
+@pytest.mark.input_fault(
+    'VOC annotations',
+    'objects where mmdet does not look for them: with a namespace, in a list, in capitals',
+    'refused',
+)
+def test_objects_that_would_not_be_read(tmp_path, content, named):
+    path = tmp_path / '1.xml'
+    path.write_text(content)
+    assert check(path).problems == [
+        f'{path}: 1 of 1 objects would not be read, as {named!r}: they have to be <object>, '
+        'without a namespace (xmlns), directly below <annotation>'
+    ]

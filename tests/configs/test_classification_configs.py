@@ -12,6 +12,7 @@ from PIL import Image
 CONFIGS = Path(__file__).parents[2] / 'configs'
 BACKBONES = ('mbv2', 'mbv2se', 'mbv2cbam', 'mbv2ca', 'mnext', 'mnextse', 'mnextca')
 ABLATIONS = ('mbv2ca_x', 'mbv2ca_y', 'mbv2ca_r16', 'mnextse_last', 'mnextca_last')
+EFFICIENTNETS = ('effnetb0', 'effnetb0se', 'effnetb0cbam', 'effnetb0ca')
 IMAGENET = [
     *(f'{name}_imagenet' for name in BACKBONES + ABLATIONS),
     *(f'{name}_imagenet_{width}' for name in BACKBONES for width in ('w075', 'w050')),
@@ -22,7 +23,8 @@ MEASURED = [  # this project's tables on CIFAR-10
     for table in ('cifar10_from_imagenet', 'cifar10_w050_30e')
     for name in ('mbv2', 'mbv2se', 'mbv2cbam', 'mbv2ca')
 ]
-SAMPLE = [f'{name}_sample' for name in BACKBONES]
+SAMPLE = [f'{name}_sample' for name in BACKBONES + EFFICIENTNETS]
+ORIGINAL_RECIPE = [f'{name}_imagenet' for name in EFFICIENTNETS]
 CLASSES = {'cifar10': 10, 'imagenet': 1000, 'sample': 20}
 
 
@@ -31,11 +33,11 @@ def load(name: str) -> Config:
 
 
 def test_there_are_no_other_configs():
-    found = {path.stem for path in CONFIGS.glob('m*.py')}
-    assert found == {*IMAGENET, *CIFAR10, *MEASURED, *SAMPLE}
+    found = {path.stem for path in CONFIGS.glob('[me]*.py')}
+    assert found == {*IMAGENET, *ORIGINAL_RECIPE, *CIFAR10, *MEASURED, *SAMPLE}
 
 
-@pytest.mark.parametrize('name', [*IMAGENET, *CIFAR10, *MEASURED, *SAMPLE])
+@pytest.mark.parametrize('name', [*IMAGENET, *ORIGINAL_RECIPE, *CIFAR10, *MEASURED, *SAMPLE])
 def test_config_builds_its_network(name):
     cfg = load(name)
     init_default_scope(cfg.default_scope)
@@ -56,6 +58,18 @@ def test_imagenet_recipe(name):
     augmentation = [t.type for t in cfg.train_dataloader.dataset.pipeline if 'Random' in t.type]
     assert augmentation == ['RandomResizedCrop', 'RandomFlip']
     assert not any(hook.type == 'EMAHook' for hook in cfg.get('custom_hooks', []))
+
+
+def test_recipe_of_efficientnet():
+    """Tan and Le (ICML 2019), Sec. 5.2, for a batch of 256."""
+    cfg = load('effnetb0ca_imagenet')
+    optimizer = cfg.optim_wrapper.optimizer
+    assert optimizer.type == 'RMSprop' and optimizer.alpha == optimizer.momentum == 0.9
+    assert (optimizer.lr, optimizer.weight_decay) == (0.256 * 256 / 4096, 1e-5)
+    assert cfg.train_dataloader.batch_size == cfg.auto_scale_lr.base_batch_size == 256
+    assert cfg.param_scheduler[1].gamma ** 2.4 == pytest.approx(0.97)
+    assert cfg.model.backbone.norm_cfg.momentum == pytest.approx(1 - 0.99)
+    assert cfg.model.backbone.drop_path_rate == cfg.model.head.dropout == 0.2
 
 
 @pytest.mark.parametrize('name', ['mbv2_imagenet', 'mbv2_cifar10', 'mbv2_sample'])

@@ -19,6 +19,7 @@ CONFIGS = sorted(path.stem for path in (ROOT / 'configs').glob('ssdlite320_*.py'
 TRAINED = [
     'ssdlite320_mbv2ca_coco',
     'ssdlite320_mbv2ca_coco_1gpu',
+    'ssdlite320_effnetb0ca_coco',
     'ssdlite320_mnextse_coco',
     'ssdlite320_mbv2se_voc',
     'ssdlite320_mnextca_voc',

@@ -15,6 +15,7 @@ CONFIGS = Path(__file__).parents[2] / 'configs'
 CLASSIFICATION = [
     'mbv2ca_imagenet',
     'mnextca_imagenet_w050',
+    'effnetb0ca_imagenet',
     'mbv2cbam_cifar10',
     'mnext_cifar10',
     'mbv2se_sample',
@@ -82,7 +83,13 @@ def cityscapes(root: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    'config', ['deeplabv3_mbv2ca_voc', 'deeplabv3_mbv2ca_camvid', 'deeplabv3_mbv2_cityscapes_s8']
+    'config',
+    [
+        'deeplabv3_mbv2ca_voc',
+        'deeplabv3_effnetb0ca_voc',
+        'deeplabv3_mbv2ca_camvid',
+        'deeplabv3_mbv2_cityscapes_s8',
+    ],
 )
 def test_segmentation_recipe_trains(config, sample_voc, tmp_path):
     if config.endswith('voc'):

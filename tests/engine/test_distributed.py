@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,7 +38,7 @@ def config(tiny_config, tmp_path_factory) -> Path:
 
 
 class Pair(NamedTuple):
-    """An uninterrupted run of two processes: its folder and output."""
+    """An uninterrupted run of two fresh processes: its folder and output."""
 
     work_dir: Path
     output: str
@@ -46,7 +47,8 @@ class Pair(NamedTuple):
 @pytest.fixture(scope='module')
 def pair(config, tmp_path_factory) -> Pair:
     folder = tmp_path_factory.mktemp('pair')
-    outcome = run_script(folder / 'log', 'dist_train.sh', config, 2, '--work-dir', folder / 'run')
+    command = ['dist_train.sh', config, 2, '--work-dir', folder / 'run']
+    outcome = run_script(folder / 'log', *command, python=sys.executable)
     assert outcome.code == 0, outcome.output
     return Pair(folder / 'run', outcome.output)
 

@@ -54,3 +54,10 @@ def test_a_file_has_the_metric_of_its_checkpoint(trained, tiny_config, tmp_path,
     assert metrics[0]['mIoU'] == pytest.approx(metrics[1]['mIoU'], abs=0.01)
     wrong = run_tool('test', tiny_config, path, '--runtime', 'ncnn', '--work-dir', tmp_path)
     assert wrong.code == 1 and 'is a file for --runtime onnx' in wrong.output
+
+
+def test_eight_bits_are_refused_where_they_are_not_written(cases, tmp_path):
+    case = cases['classification']
+    where = ['--to', 'ncnn', '--out', tmp_path / 'net.ncnn.param', '--int8', case.images]
+    outcome = run_tool('export', case.config, case.checkpoint, *where, '--images', case.images)
+    assert outcome.code == 1 and 'files for onnx are quantised, not for ncnn' in outcome.output

@@ -3,11 +3,11 @@
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import torch
 
+from helpers import preloaded
 from helpers.tools import ROOT
 from mmca.checkpoint import load_file
 
@@ -35,7 +35,7 @@ runpy.run_path(sys.argv[0], run_name='__main__')
 
 def run_killed(moment: str, folder: Path, name: str, *command: object) -> None:
     """Run a script that is killed when it writes, or has written, ``folder/name``."""
-    arguments = [sys.executable, '-c', KILLED, moment, folder, name, *command]
+    arguments = [preloaded.python(), '-c', KILLED, moment, folder, name, *command]
     environment = {**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': str(ROOT)}
     ended = subprocess.run(
         list(map(str, arguments)), env=environment, capture_output=True, text=True, timeout=300

@@ -3,9 +3,9 @@
 import os
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
+from helpers import preloaded
 from helpers.tools import ROOT, Outcome
 
 
@@ -16,13 +16,25 @@ def free_port() -> int:
 
 
 class Job:
-    """A script of ``tools/`` that runs in the background and writes to a file."""
+    """A script of ``tools/`` that runs in the background and writes to a file.
 
-    def __init__(self, log: Path, script: str, *arguments: object, **variables: object) -> None:
+    Its interpreters are ``python``, and have the libraries loaded by default.
+    """
+
+    def __init__(
+        self,
+        log: Path,
+        script: str,
+        *arguments: object,
+        python: str | None = None,
+        **variables: object,
+    ) -> None:
+        python = python or preloaded.python()
         environment = {**os.environ, 'PORT': free_port(), **variables}
         environment['PYTHONPATH'] = f'{ROOT}:{ROOT / "tests"}'
-        environment['PATH'] = f'{Path(sys.executable).parent}:{environment["PATH"]}'
-        shell = 'bash' if script.endswith('.sh') else sys.executable
+        environment['PATH'] = f'{Path(python).parent}:{environment["PATH"]}'
+        environment['PYTHON_EXEC'] = python  # what torchrun starts
+        shell = 'bash' if script.endswith('.sh') else python
         self.log = log
         with log.open('w') as output:
             self.process = subprocess.Popen(
@@ -44,5 +56,5 @@ class Job:
             raise AssertionError(f'it hangs: {self.log.read_text()}') from None
 
 
-def run_script(log: Path, script: str, *arguments: object, **variables: object) -> Outcome:
-    return Job(log, script, *arguments, **variables).end()
+def run_script(log: Path, script: str, *arguments: object, **options: object) -> Outcome:
+    return Job(log, script, *arguments, **options).end()

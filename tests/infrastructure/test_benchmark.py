@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from helpers import preloaded
+
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,9 +21,9 @@ VARIANTS = {'plain', 'mmca', *(['timm'] if HAS_TIMM else [])}
 TASKS = {('training', 2), ('saved for backward', 2), ('inference', 2), ('inference', 1)}
 
 
-def benchmark(*arguments, **variables):
+def benchmark(*arguments, python=sys.executable, **variables):
     return subprocess.run(
-        [sys.executable, ROOT / 'benchmarks' / 'attention.py', *map(str, arguments)],
+        [python, ROOT / 'benchmarks' / 'attention.py', *map(str, arguments)],
         capture_output=True,
         text=True,
         env=os.environ | variables,
@@ -158,7 +160,7 @@ def test_default_allocator_and_plain_expression(tmp_path):
     ],
 )
 def test_bad_arguments_are_one_line(tmp_path, arguments, message):
-    done = benchmark('--quick', '--out', tmp_path / 'out', *arguments)
+    done = benchmark('--quick', '--out', tmp_path / 'out', *arguments, python=preloaded.python())
     assert done.returncode != 0
     assert message in done.stderr.splitlines()[-1]
     assert 'Traceback' not in done.stderr

@@ -107,7 +107,7 @@ SMALL = [
 SHORT = ['train_cfg.max_iters=2', 'train_cfg.val_interval=2', 'param_scheduler.0.end=2']
 
 
-def test_mim_lists_searches_trains_and_tests(installed, sample_voc, tmp_path):
+def test_mim_lists_and_searches(installed):
     code, output = installed('list')
     assert code == 0 and re.search(r'^mmca +\d', output, re.M), output
 
@@ -116,6 +116,12 @@ def test_mim_lists_searches_trains_and_tests(installed, sample_voc, tmp_path):
     assert code == 0 and 'deeplabv3_mbv2ca_voc_s8' in found, output
     assert 'deeplabv3_mbv2ca_voc' not in found  # 73.32
 
+
+# Each mim, and each way to install.
+@pytest.mark.parametrize(
+    ('mim', 'installed'), [('openmim', 'wheel'), ('onedl-mim', 'editable')], indirect=True
+)
+def test_mim_trains_and_tests(installed, sample_voc, tmp_path):
     code, output = installed('train', 'mmca', 'deeplabv3_mbv2ca_voc.py')
     assert code != 0
     assert 'No data: the train_dataloader of this config wants data/VOCdevkit/VOC2012' in output, (

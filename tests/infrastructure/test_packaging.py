@@ -11,6 +11,8 @@ from pathlib import Path
 import packaging
 import pytest
 
+from helpers import preloaded
+
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ('mmca', 'configs', 'tools', 'requirements')
 FILES = ('setup.py', 'pyproject.toml', 'MANIFEST.in', 'README.md', 'LICENSE', 'CHANGELOG.md')
@@ -124,7 +126,7 @@ def test_doctor_works_in_the_project_environment():
 )
 def test_doctor_reads_the_attention_setting(setting, code, row, end):
     done = subprocess.run(
-        [sys.executable, ROOT / 'tools' / 'doctor.py'],
+        [preloaded.python(), ROOT / 'tools' / 'doctor.py'],
         capture_output=True,
         text=True,
         env=os.environ | {'MMCA_ATTENTION': setting},

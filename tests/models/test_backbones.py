@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mmca.models import MobileNetV2, MobileNeXt
+from mmca.models import EfficientNet, MobileNetV2, MobileNeXt
 
 ATTENTIONS = {
     'none': None,
@@ -12,13 +12,13 @@ ATTENTIONS = {
     'ca': dict(type='mmca.CoordinateAttention', reduction=32),
 }
 # With the channels of the deepest features.
-BACKBONES = [(MobileNetV2, 6, 320), (MobileNeXt, 7, 1280)]
+BACKBONES = [(MobileNetV2, 6, 320), (MobileNeXt, 7, 1280), (EfficientNet, 6, 320)]
 
-both = pytest.mark.parametrize('backbone', [MobileNetV2, MobileNeXt])
-both_deepest = pytest.mark.parametrize('backbone, index, channels', BACKBONES)
+each = pytest.mark.parametrize('backbone', [backbone for backbone, *_ in BACKBONES])
+each_deepest = pytest.mark.parametrize('backbone, index, channels', BACKBONES)
 
 
-@both_deepest
+@each_deepest
 @pytest.mark.parametrize('attention', ATTENTIONS)
 @pytest.mark.parametrize('output_stride, side', [(32, 8), (16, 16), (8, 32)])
 def test_output_stride(backbone, index, channels, attention, output_stride, side):
@@ -29,7 +29,7 @@ def test_output_stride(backbone, index, channels, attention, output_stride, side
         assert model.eval()(torch.randn(1, 3, 256, 256))[0].shape == (1, channels, side, side)
 
 
-@both_deepest
+@each_deepest
 @pytest.mark.parametrize('output_stride', [16, 8])
 def test_dilated_features_contain_the_strided_ones(backbone, index, channels, output_stride):
     """DeepLab's rule exactly: every second position of each removed stride is the old map."""
@@ -59,7 +59,7 @@ def test_strides_and_dilations_by_hand_equal_output_stride(backbone, strides, di
     assert max(by_hand, key=lambda pair: pair[1])[1] == (4, 4)
 
 
-@both
+@each
 def test_frozen_stages_and_norm_eval(backbone):
     model = backbone(ATTENTIONS['ca'], frozen_stages=2, norm_eval=True).train()
     frozen = {n.split('.')[0] for n, p in model.named_parameters() if not p.requires_grad}
@@ -72,7 +72,7 @@ def test_frozen_stages_and_norm_eval(backbone):
     assert model.train() is model and model.eval() is model
 
 
-@both
+@each
 def test_checkpointing_gives_the_same_gradients(backbone):
     torch.manual_seed(0)
     plain = backbone(ATTENTIONS['ca']).double()

@@ -60,6 +60,8 @@ def kernels(name, request, monkeypatch):
     from mmca.ops.triton_kernels import TritonKernels
 
     monkeypatch.setattr(torch.backends.cudnn, 'allow_tf32', False)
+    # The convolution after the attention is PyTorch's.
+    monkeypatch.setattr(torch.backends.cudnn, 'deterministic', True)
     kernels = TritonKernels()
     kernels.device = 'cpu' if interpreted else 'cuda'
     return kernels
@@ -290,6 +292,16 @@ def test_frozen_layers_pass_the_relu6(kernels, training):
     case.attention.requires_grad_(False)
     expected = copy.deepcopy(case.attention).reference(F.relu6(case.x))
     torch.testing.assert_close(attend(case.attention, case.x, kernels, relu6=True), expected)
+
+
+@every_set
+def test_without_gradients(kernels):
+    for form in forms(kernels):
+        case = Case(kernels, (2, 8, 6, 7), **form).train(False)
+        expected = attend(case.attention, case.x.clone(), kernels, case.relu6, case.conv)
+        with torch.no_grad():
+            out = attend(case.attention, case.x.clone(), kernels, case.relu6, case.conv)
+        assert torch.equal(out, expected) and not out.requires_grad
 
 
 @every_set

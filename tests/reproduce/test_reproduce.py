@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from helpers import preloaded
 from helpers.tools import CONFIG, run_tool
 from mmca.errors import UserError
 from mmca.reproduce import records
@@ -147,7 +148,7 @@ def tiny_project(root: Path, sample_voc: Path) -> list[str]:
         '    module.config_path = path\n'
         f'runpy.run_path({str(ROOT / "tools/reproduce.py")!r}, run_name="__main__")\n'
     )
-    return [sys.executable, str(script)]
+    return [preloaded.python(), str(script)]
 
 
 def run_project(command: list[str], *arguments: str) -> SimpleNamespace:

@@ -43,14 +43,15 @@ class CheckpointHook(_CheckpointHook):
         model = runner.model
         while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
             model = model.module
-        weights = state_dict_of(checkpoint, own=model.state_dict())
+        source = f'Checkpoint {runner._load_from}'
+        weights = state_dict_of(checkpoint, source, own=model.state_dict())
         # A run's own checkpoint, resumed or tested, must fit in full.
         starting = isinstance(runner.optim_wrapper, OptimWrapper) and not runner._resume
         ignored = self.ignore_keys if starting else ()
         require_match(
             weights,
             model,
-            source='The checkpoint',
+            source=source,
             remedy=_FINE_TUNE if starting else 'Use the config it was trained with.',
             ignore=ignored,
         )

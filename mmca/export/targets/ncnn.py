@@ -66,7 +66,7 @@ def open_file(
     ncnn = require('ncnn', 'ncnn')
     names = metadata.output_names
     net = ncnn.Net()
-    # In half precision a detector's scores were wrong by 5e-2.
+    # Its defaults on processors with half precision; the numbers would not be PyTorch's.
     for name in ('fp16_packed', 'fp16_storage', 'fp16_arithmetic', 'bf16_storage'):
         setattr(net.opt, f'use_{name}', False)
     net.opt.num_threads = threads or os.cpu_count() or 1

@@ -2,7 +2,7 @@ import torch
 from mmcv.cnn import build_activation_layer, build_norm_layer
 from torch import Tensor, nn
 
-from mmca.options import check_at_least, suggest_options
+from mmca.options import check_at_least, check_odd, suggest_options
 from mmca.registry import MODELS
 
 
@@ -44,9 +44,7 @@ class CBAM(nn.Module):
         super().__init__()
         check_at_least('CBAM', 'in_channels', in_channels, 1)
         check_at_least('CBAM', 'reduction', reduction, 1)
-        check_at_least('CBAM', 'kernel_size', kernel_size, 1)
-        if kernel_size % 2 == 0:
-            raise ValueError(f'CBAM: kernel_size={kernel_size} must be odd, or the map would shift')
+        check_odd('CBAM', 'kernel_size', kernel_size)
         mid_channels = max(1, in_channels // reduction)
         self.conv_reduce = nn.Conv2d(in_channels, mid_channels, 1)
         self.act = build_activation_layer(act_cfg)

@@ -1,4 +1,5 @@
+from .efficientnet import EfficientNet
 from .mobilenet_v2 import MobileNetV2
 from .mobilenext import MobileNeXt
 
-__all__ = ['MobileNeXt', 'MobileNetV2']
+__all__ = ['EfficientNet', 'MobileNeXt', 'MobileNetV2']

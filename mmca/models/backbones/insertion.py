@@ -69,7 +69,9 @@ def insert_attention(
             f'{source} has {found} already, and an attention is inserted into a plain network '
             'only. Load it into a model with that attention, without inserting'
         )
-    own = model.state_dict()
+    # A checkpoint is read to the CPU; the model may be on a GPU already.
+    own = {key: value.cpu() for key, value in model.state_dict().items()}
+    state = {key: value.cpu() for key, value in state.items()}
     fresh = {
         key: value
         for key, value in own.items()
@@ -160,6 +162,11 @@ def _place(prefix: str, block: ResidualBlock) -> _Place:
             'made of (gate_layers), so it can neither be inserted nor removed'
         )
     names = {layer: f'{prefix}{child}' for child, layer in block.named_children()}
+    if not block.around_attention():
+        raise CheckpointError(
+            f'{name} stands inside a layer, before its norm, where it can neither be inserted nor '
+            'removed: give its backbone another attention_position'
+        )
     before, *after = block.around_attention()
     if after:
         # A 1x1 convolution without activation: its inputs are the attention's outputs.

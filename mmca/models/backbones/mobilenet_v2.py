@@ -1,8 +1,9 @@
 from mmcv.cnn import ConvModule
+from mmcv.cnn.bricks import DropPath
 from torch import Tensor, nn
 
 from mmca.models.backbones.residual_block import ResidualBlock, build_attention
-from mmca.models.backbones.staged_backbone import StagedBackbone, scale_channels
+from mmca.models.backbones.staged_backbone import StagedBackbone
 from mmca.options import suggest_options
 from mmca.registry import MODELS
 
@@ -11,7 +12,8 @@ class InvertedResidual(ResidualBlock):
     """Inverted residual of MobileNetV2 (Sandler et al., CVPR 2018, Table 1).
 
     The attention sits after the depthwise convolution and before the projection, as in
-    Fig. 3(a) of the CA paper.
+    Fig. 3(a) of the CA paper, or at another place of
+    :data:`~mmca.models.backbones.residual_block.POSITIONS`.
 
     Args:
         in_channels (int): Channels of the input.
@@ -23,6 +25,11 @@ class InvertedResidual(ResidualBlock):
         norm_cfg (dict): Normalisation.
         act_cfg (dict): Activation.
         with_cp (bool): Recompute the block in backward to save memory.
+        attention_position (str): Place of the attention.
+        conv_cfg (dict | None): Kind of the convolutions; default: PyTorch's.
+        kernel_size (int): Odd kernel size of the depthwise convolution.
+        drop_path_rate (float): Probability with which a sample skips the block while training,
+            if the block has a shortcut.
 
     Shape:
         Input (N, in_channels, H, W); output (N, out_channels, ceil(H / stride), ...).
@@ -39,32 +46,46 @@ class InvertedResidual(ResidualBlock):
         norm_cfg: dict,
         act_cfg: dict,
         with_cp: bool,
+        attention_position: str = 'before_projection',
+        conv_cfg: dict | None = None,
+        kernel_size: int = 3,
+        drop_path_rate: float = 0.0,
     ) -> None:
         super().__init__(with_cp)
         hidden = round(in_channels * expand_ratio)
-        conv = dict(norm_cfg=norm_cfg, act_cfg=act_cfg)
+        conv = dict(conv_cfg=conv_cfg, norm_cfg=norm_cfg, act_cfg=act_cfg)
         self.has_shortcut = stride == 1 and in_channels == out_channels
         self.expand_conv = nn.Identity()
         if expand_ratio != 1:
             self.expand_conv = ConvModule(in_channels, hidden, 1, **conv)
+        padding = kernel_size // 2 * dilation
         self.depthwise_conv = ConvModule(
-            hidden, hidden, 3, stride, padding=dilation, dilation=dilation, groups=hidden, **conv
+            hidden, hidden, kernel_size, stride, padding, dilation, groups=hidden, **conv
         )
-        self.attention = build_attention(attention, hidden)
-        self.project_conv = ConvModule(hidden, out_channels, 1, norm_cfg=norm_cfg, act_cfg=None)
+        self.attention_position = attention_position
+        if attention_position != 'after_projection':
+            self.attention = build_attention(attention, hidden)
+        self.project_conv = ConvModule(hidden, out_channels, 1, **(conv | dict(act_cfg=None)))
+        if attention_position == 'after_projection':
+            self.attention = build_attention(attention, out_channels)
+        drops = drop_path_rate > 0 and self.has_shortcut
+        self.drop_path = DropPath(drop_path_rate) if drops else nn.Identity()
         self.declare_fusion()
 
     def around_attention(self) -> tuple[nn.Module, ...]:
-        return self.depthwise_conv, self.project_conv
+        if self.attention_position == 'before_projection':
+            return self.depthwise_conv, self.project_conv
+        return (self.project_conv,) if self.attention_position == 'after_projection' else ()
 
     def run(self, x: Tensor) -> Tensor:
         expanded = self.expand_conv(x)
-        out = None if self.fusion is None else self.fusion(expanded)
-        if out is None:
-            out = self.depthwise_conv(expanded)
-            out = self.attention(out)
-            out = self.project_conv(out)
-        return x + out if self.has_shortcut else out
+        if self.attention_position == 'before_projection':
+            out = self.attend(expanded)  # depthwise convolution, attention, projection
+        elif self.attention_position == 'after_projection':
+            out = self.attend(self.depthwise_conv(expanded))
+        else:
+            out = self.project_conv(self.attend_before_norm(self.depthwise_conv, expanded))
+        return x + self.drop_path(out) if self.has_shortcut else out
 
 
 @MODELS.register_module()
@@ -102,11 +123,7 @@ class MobileNetV2(StagedBackbone):
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        if 7 in self.out_indices:
-            self.conv2 = ConvModule(
-                self.channels, scale_channels(1280, max(1.0, self.widen_factor)), 1, **self.conv_cfg
-            )
-            self.layers.append('conv2')
+        self.add_last_conv()
 
     def make_block(
         self, stage: int, number: int, out_channels: int, stride: int, dilation: int
@@ -120,5 +137,6 @@ class MobileNetV2(StagedBackbone):
             expand_ratio,
             self.attention_cfg if expand_ratio != 1 else None,
             with_cp=self.with_cp,
+            attention_position=self.attention_position,
             **self.conv_cfg,
         )

@@ -28,10 +28,12 @@ class SandglassBlock(ResidualBlock):
         keep_depthwise (bool): Keep both depthwise convolutions; the block has no shortcut.
         attention (dict | None): Config of the attention.
         attention_position (str): ``'first'`` or ``'last'`` depthwise convolution, which the
-            attention follows. A block without that convolution has none.
+            attention follows, or ``'before_norm'``, of the first one. A block without that
+            convolution has none.
         norm_cfg (dict): Normalisation.
         act_cfg (dict): Activation.
         with_cp (bool): Recompute the block in backward to save memory.
+        conv_cfg (dict | None): Kind of the convolutions; default: PyTorch's.
 
     Shape:
         Input (N, in_channels, H, W); output (N, out_channels, ceil(H / stride), ...).
@@ -51,26 +53,27 @@ class SandglassBlock(ResidualBlock):
         norm_cfg: dict,
         act_cfg: dict,
         with_cp: bool,
+        conv_cfg: dict | None = None,
     ) -> None:
         super().__init__(with_cp)
         same_shape = native_stride == 1 and in_channels == out_channels
         self.has_shortcut = same_shape and not keep_depthwise
-        has_first = same_shape or keep_depthwise
+        self.has_first = has_first = same_shape or keep_depthwise
         has_last = has_first or native_stride == 2
         hidden = in_channels // reduce_ratio
         if hidden < out_channels / 6:
             hidden = scale_channels(math.ceil(out_channels / 6), 1, divisor=16)
-        conv = dict(norm_cfg=norm_cfg, act_cfg=act_cfg)
-        linear = dict(norm_cfg=norm_cfg, act_cfg=None)
+        conv = dict(conv_cfg=conv_cfg, norm_cfg=norm_cfg, act_cfg=act_cfg)
+        linear = conv | dict(act_cfg=None)
         depthwise = dict(kernel_size=3, padding=dilation, dilation=dilation)
 
-        self.attends_first = attention_position == 'first'
+        self.attention_position = attention_position
         self.depthwise_conv1 = nn.Identity()
         if has_first:
             self.depthwise_conv1 = ConvModule(
                 in_channels, in_channels, groups=in_channels, **depthwise, **conv
             )
-        if self.attends_first:
+        if attention_position != 'last':
             self.attention = build_attention(attention if has_first else None, in_channels)
         self.reduce_conv = ConvModule(in_channels, hidden, 1, **linear)
         self.expand_conv = ConvModule(hidden, out_channels, 1, **conv)
@@ -84,26 +87,25 @@ class SandglassBlock(ResidualBlock):
                 **depthwise,
                 **linear,
             )
-        if not self.attends_first:
+        if attention_position == 'last':
             self.attention = build_attention(attention if has_last else None, out_channels)
         self.declare_fusion()
 
     def around_attention(self) -> tuple[nn.Module, ...]:
-        if self.attends_first:
+        if self.attention_position == 'first':
             return self.depthwise_conv1, self.reduce_conv
-        return (self.depthwise_conv2,)
+        return (self.depthwise_conv2,) if self.attention_position == 'last' else ()
 
     def run(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        out = self.fusion(x) if self.fusion and self.attends_first else None
-        if out is None:
-            out = self.depthwise_conv1(x)
-            out = self.attention(out) if self.attends_first else out
-            out = self.reduce_conv(out)
+        if self.attention_position == 'first':
+            out = self.attend(x)  # first depthwise convolution, attention, reduction
+        elif self.attention_position == 'before_norm' and self.has_first:
+            out = self.reduce_conv(self.attend_before_norm(self.depthwise_conv1, x))
+        else:
+            out = self.reduce_conv(self.depthwise_conv1(x))
         expanded = self.expand_conv(out)
-        out = self.fusion(expanded) if self.fusion and not self.attends_first else None
-        if out is None:
-            out = self.depthwise_conv2(expanded)
-            out = out if self.attends_first else self.attention(out)
+        is_last = self.attention_position == 'last'
+        out = self.attend(expanded) if is_last else self.depthwise_conv2(expanded)
         return expanded, x + out if self.has_shortcut else out
 
     def forward_expanded(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -129,8 +131,10 @@ class MobileNeXt(StagedBackbone):
 
     Args:
         attention (dict | None): As in :class:`StagedBackbone`, built for the channels at its place.
-        attention_position (str): ``'first'`` or ``'last'`` depthwise convolution of a block,
-            which the attention follows. Blocks without that convolution have no attention.
+        attention_position (str | None): ``'first'`` or ``'last'`` depthwise convolution of a block,
+            which the attention follows, or ``'before_norm'``: before the norm of the first. Blocks
+            without that convolution have no attention. None: where the attention's authors put it,
+            'first' standing for before the projection and 'last' for after it.
         expanded_indices (Sequence[int]): Layers, by the numbers of ``out_indices``, whose first
             block also hands out its expanded features, before its strided depthwise convolution;
             they come before that layer's output. SSDLite takes those of layer 5: 576 channels at
@@ -158,20 +162,23 @@ class MobileNeXt(StagedBackbone):
         (6, 960, 3, 1),
         (6, 1280, 1, 1),
     )
+    attention_positions = {
+        'before_norm': 'before_norm',
+        'before_projection': 'first',
+        'after_projection': 'last',
+    }
 
     def __init__(
         self,
         attention: dict | None = None,
-        attention_position: str = 'first',
+        attention_position: str | None = None,
         *args,
         expanded_indices: Sequence[int] = (),
         **kwargs,
     ) -> None:
-        check_choice('MobileNeXt', 'attention_position', attention_position, ('first', 'last'))
         for index in expanded_indices:
             check_choice('MobileNeXt', 'expanded_indices', index, tuple(range(NUM_LAYERS)))
-        self.attention_position = attention_position
-        super().__init__(attention, *args, **kwargs)
+        super().__init__(attention, *args, attention_position=attention_position, **kwargs)
         self.expanded_indices = tuple(expanded_indices)
 
     def stage_channels(self, stage: int) -> int:

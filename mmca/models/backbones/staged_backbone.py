@@ -9,6 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from mmca.checkpoint import CheckpointError, load_backbone, pretrained_of
 from mmca.models.backbones.dilation import block_geometry
 from mmca.models.backbones.insertion import insert_attention
+from mmca.models.backbones.residual_block import POSITIONS, default_position
 from mmca.options import check_choice
 
 NUM_LAYERS = 8
@@ -27,7 +28,7 @@ class StagedBackbone(BaseModule):
     Args:
         attention (dict | None): Config of the attention of each block, for example
             ``dict(type='mmca.CoordinateAttention', reduction=32)``; it is built with the
-            block's hidden width as ``in_channels``. None for the plain network.
+            channels at its place as ``in_channels``. None for the plain network.
         widen_factor (float): Width multiplier.
         out_indices (Sequence[int]): Outputs, of 0-7.
         output_stride (int): 32, 16 or 8: input size over the size of the deepest features.
@@ -46,8 +47,14 @@ class StagedBackbone(BaseModule):
             model's, or a backbone's alone. Loading is strict and happens in
             :meth:`init_weights`. ``init_cfg=dict(type='Pretrained', ...)`` means the same.
         init_cfg (dict | list | None): Initialisation; default: Kaiming (fan out).
+        conv_cfg (dict | None): Kind of the convolutions; default: PyTorch's.
+            ``dict(type='Conv2dAdaptivePadding')`` pads as TensorFlow does.
         insert_attention (bool): The checkpoint is the plain network's, and the attention is
             inserted so that the outputs stay the same: :mod:`mmca.models.backbones.insertion`.
+        attention_position (str | None): Place of the attention in its block: ``'before_norm'``,
+            between the depthwise convolution and its norm; ``'before_projection'``; or
+            ``'after_projection'``, on the output before the shortcut. None: where the attention's
+            authors put it, of coordinate attention before the projection.
 
     Raises:
         ValueError: If an option is out of range.
@@ -55,6 +62,8 @@ class StagedBackbone(BaseModule):
 
     # One row a stage: ratio of the hidden channels, channels, blocks, stride.
     arch_settings: tuple[tuple[int, int, int, int], ...]
+    # Places of an attention, with the names that they have here.
+    attention_positions = {position: position for position in POSITIONS}
 
     def __init__(
         self,
@@ -72,6 +81,8 @@ class StagedBackbone(BaseModule):
         pretrained: str | None = None,
         init_cfg: dict | list | None = None,
         insert_attention: bool = False,
+        attention_position: str | None = None,
+        conv_cfg: dict | None = None,
     ) -> None:
         # mmengine's own initialiser would skip keys that do not match.
         pretrained, init_cfg = pretrained_of(init_cfg, pretrained)
@@ -91,13 +102,18 @@ class StagedBackbone(BaseModule):
         if insert_attention and attention is None:
             raise ValueError(f'{name}: insert_attention=True, but there is no attention to insert')
         check_choice(name, 'frozen_stages', frozen_stages, tuple(range(-1, NUM_LAYERS + 1)))
+        if attention_position is None:
+            attention_position = self.attention_positions[default_position(attention)]
+        places = tuple(self.attention_positions.values())
+        check_choice(name, 'attention_position', attention_position, places)
         self.attention_cfg = attention
+        self.attention_position = attention_position
         self.widen_factor = widen_factor
         self.out_indices = tuple(out_indices)
         self.frozen_stages = frozen_stages
         self.norm_eval = norm_eval
         self.with_cp = with_cp
-        self.conv_cfg = dict(norm_cfg=norm_cfg, act_cfg=act_cfg)
+        self.conv_cfg = dict(conv_cfg=conv_cfg, norm_cfg=norm_cfg, act_cfg=act_cfg)
         self.pretrained = pretrained
         self.insert_attention = insert_attention
 
@@ -123,6 +139,13 @@ class StagedBackbone(BaseModule):
     ) -> nn.Module:
         """Block ``number`` of a stage, both counted from 0, on ``self.channels`` channels."""
         raise NotImplementedError
+
+    def add_last_conv(self) -> None:
+        """Append the 1280-channel layer ``conv2`` to seven stages, if it is an output."""
+        if 7 in self.out_indices:
+            channels = scale_channels(1280, max(1.0, self.widen_factor))
+            self.conv2 = ConvModule(self.channels, channels, 1, **self.conv_cfg)
+            self.layers.append('conv2')
 
     def init_weights(self) -> None:
         super().init_weights()

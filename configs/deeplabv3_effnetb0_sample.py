@@ -1,0 +1,4 @@
+_base_ = './deeplabv3_mbv2_sample.py'
+# Nothing is published for EfficientNet here: head and recipe are those of MobileNetV2, on as many
+# channels.
+model = dict(backbone=dict(type='mmca.EfficientNet'))

@@ -1,0 +1,2 @@
+_base_ = './deeplabv3_effnetb0_voc.py'
+model = dict(backbone=dict(attention=dict(type='mmca.CBAM', reduction=24)))

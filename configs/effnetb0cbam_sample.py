@@ -1,0 +1,2 @@
+_base_ = './effnetb0_sample.py'
+model = dict(backbone=dict(attention=dict(type='mmca.CBAM', reduction=24)))

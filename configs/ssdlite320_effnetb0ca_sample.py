@@ -1,0 +1,2 @@
+_base_ = './ssdlite320_effnetb0_sample.py'
+model = dict(backbone=dict(attention=dict(type='mmca.CoordinateAttention', reduction=32)))

@@ -1,0 +1,7 @@
+_base_ = './ssdlite320_effnetb0_coco.py'
+# Squeeze-excitation as in the original.
+model = dict(
+    backbone=dict(
+        attention=dict(type='mmca.SqueezeExcitation', reduction=24, act_cfg=dict(type='SiLU'))
+    )
+)

@@ -1,0 +1,149 @@
+"""A network of mmseg, mmdet or mmpretrain with the weights of a checkpoint."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from mmcv.transforms import Compose
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import DATASETS, MODELS, DefaultScope
+from torch import nn
+
+from mmca.checkpoint import load_file, require_match, state_dict_of
+from mmca.config_walk import leaf_datasets, library_of, type_name
+from mmca.datasets.transforms import LoadImageFromFile
+from mmca.errors import UserError
+
+from .colours import complete_palette
+from .predictions import Classification, Detections, Prediction, Segmentation
+
+TASKS = {'mmseg': 'segmentation', 'mmdet': 'detection', 'mmpretrain': 'classification'}
+
+
+class Prepared(NamedTuple):
+    """An image as the network takes it.
+
+    Attributes:
+        data: What a batch is made of.
+        shape: (height, width) of it; only those of one shape make a batch.
+    """
+
+    data: Any
+    shape: tuple[int, int]
+
+
+class TrainedNetwork:
+    """Predicts as the test of the config does, on images instead of a dataset.
+
+    Args:
+        config (str | Path): Config file of mmseg, mmdet or mmpretrain.
+        checkpoint (str | Path): Its weights, all of them.
+        device (str | None): Where to compute; default: the first GPU if there is one.
+
+    Raises:
+        UserError: If the config is missing or has no test pipeline that reads images, or if the
+            checkpoint cannot be read or does not fit.
+    """
+
+    def __init__(
+        self, config: str | Path, checkpoint: str | Path, device: str | None = None
+    ) -> None:
+        if not Path(config).is_file():
+            raise UserError(f'{config}: no such config; they are in configs/')
+        cfg = Config.fromfile(config)
+        scope = library_of(cfg.get('model') or {}) or cfg.get('default_scope')
+        if scope not in TASKS:
+            raise UserError(
+                f'{config}: its default_scope is {scope!r}; predictions are made with configs of '
+                f'{", ".join(TASKS)}'
+            )
+        self.task = TASKS[scope]
+        loaded = load_file(checkpoint)
+        with DefaultScope.overwrite_default_scope(scope):
+            self.model = revert_sync_batchnorm(MODELS.build(cfg.model))
+            first, rest = _test_pipeline(cfg, config)
+            self._pipeline = Compose(rest)
+            self.classes, palette = _classes(cfg, loaded)
+        self._to_float32 = first.pop('to_float32', False)
+        self.loader = LoadImageFromFile(**{'imdecode_backend': 'cv2', **first})
+        self.palette = complete_palette(palette, len(self.classes))
+        _load(self.model, loaded, str(checkpoint))
+        self.model.to(device or ('cuda' if torch.cuda.is_available() else 'cpu')).eval()
+
+    def prepare(self, image: np.ndarray) -> Prepared:
+        """Run the test pipeline on an image as the loader gives it."""
+        image = image.astype(np.float32) if self._to_float32 else image
+        shape = image.shape[:2]
+        info = dict(img=image, img_shape=shape, ori_shape=shape, img_path='', img_id=0)
+        data = self._pipeline(info)
+        return Prepared(data, tuple(data['inputs'].shape[-2:]))
+
+    def predict(self, batch: Sequence[Prepared]) -> list[Prediction]:
+        """Run the network once on images of one shape."""
+        with torch.inference_mode():
+            samples = self.model.test_step(pseudo_collate([prepared.data for prepared in batch]))
+        return [self._read(sample) for sample in samples]
+
+    def _read(self, sample: Any) -> Prediction:
+        if self.task == 'segmentation':
+            classes = sample.pred_sem_seg.data[0].cpu().numpy()
+            return Segmentation(classes.astype(np.uint8 if len(self.classes) <= 256 else np.int64))
+        if self.task == 'classification':
+            return Classification(sample.pred_score.float().cpu().numpy())
+        found = sample.pred_instances.cpu()
+        order = np.argsort(-found.scores.numpy(), kind='stable')
+        boxes = getattr(found.bboxes, 'tensor', found.bboxes)
+        return Detections(
+            boxes.float().numpy()[order], found.scores.numpy()[order], found.labels.numpy()[order]
+        )
+
+
+def _test_pipeline(cfg: Config, config: str | Path) -> tuple[dict, list[dict]]:
+    """Options by which the config's test reads an image, and the transforms after it."""
+    loader = cfg.get('test_dataloader') or {}
+    datasets = list(leaf_datasets(loader['dataset'])) if 'dataset' in loader else [{}]
+    first, *others = datasets[0].get('pipeline') or [{}]
+    if type_name(first) != 'LoadImageFromFile':
+        raise UserError(
+            f'{config}: test_dataloader.dataset.pipeline does not begin with LoadImageFromFile, so '
+            'it is not known how its network takes images'
+        )
+    options = {key: value for key, value in first.items() if key != 'type'}
+    rest = [t for t in others if not type_name(t).startswith(('Load', 'FilterAnnotations'))]
+    return options, rest
+
+
+def _classes(cfg: Config, checkpoint: Mapping) -> tuple[tuple[str, ...], Any]:
+    """Names and palette: the checkpoint's, else the config's, else its dataset's, else numbers."""
+    meta = checkpoint.get('meta')
+    entries = [meta.get('dataset_meta') or {}] if isinstance(meta, Mapping) else []
+    for dataset in leaf_datasets(cfg.test_dataloader.dataset):
+        entries.append(dataset.get('metainfo') or {})
+        kind = dataset.get('type')
+        if isinstance(kind, str):
+            with DATASETS.switch_scope_and_registry(None) as registry:
+                kind = registry.get(kind)
+        entries.append(getattr(kind, 'METAINFO', {}))
+    entries = [{key.lower(): value for key, value in entry.items()} for entry in entries]
+    numbers = {'classes': tuple(map(str, range(_num_classes(cfg.model))))}
+    found = next((entry for entry in entries if entry.get('classes')), numbers)
+    names = found['classes']
+    return ((names,) if isinstance(names, str) else tuple(names)), found.get('palette')
+
+
+def _num_classes(node: Any) -> int:
+    """The greatest ``num_classes`` anywhere in a config."""
+    children = node.values() if isinstance(node, Mapping) else node
+    nested = [_num_classes(c) for c in children if isinstance(c, (Mapping, list, tuple))]
+    own = node.get('num_classes') if isinstance(node, Mapping) else None
+    return max([own if isinstance(own, int) else 0, *nested])
+
+
+def _load(model: nn.Module, loaded: dict, source: str) -> None:
+    weights = state_dict_of(loaded, source, own=model.state_dict())
+    require_match(weights, model, source, 'Give a checkpoint of this config.')
+    model.load_state_dict(weights)

@@ -1,0 +1,1 @@
+"""A page in the browser that shows what networks say of a picture, and where their attention is."""
