@@ -60,12 +60,10 @@ def requirements(name):
 
 # What each format of tools/export.py needs; tests pin those of `onnx`.
 EXPORT = {
-    'onnx': ['onnx', 'onnxruntime'],
-    'openvino': ['onnx', 'openvino>=2026.4', 'nncf'],
+    'onnx': ['onnx', 'onnxruntime', 'ml_dtypes'],
+    'openvino': ['onnx', 'openvino>=2026.4'],
     'ncnn': ['ncnn', 'pnnx'],
     'executorch': ['executorch'],
-    'litert': ['litert-torch'],
-    'coreml': ['coremltools'],
 }
 
 setup(

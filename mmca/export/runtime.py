@@ -40,7 +40,7 @@ class ExportedNetwork:
             UserError: If the file does not take such images.
         """
         self._check(images)
-        inputs = self._inputs(images)
+        inputs = self.inputs(images)
         try:
             if self._single and len(images) > 1:
                 rows = [self._run(inputs[i : i + 1]) for i in range(len(images))]
@@ -77,7 +77,8 @@ class ExportedNetwork:
                 f'--batch {len(images)} or --dynamic'
             )
 
-    def _inputs(self, images: np.ndarray) -> np.ndarray:
+    def inputs(self, images: np.ndarray) -> np.ndarray:
+        """What the file itself takes for such images."""
         known = self.metadata
         if known.preprocessing and known.input_layout == 'NHWC':
             return np.ascontiguousarray(images)

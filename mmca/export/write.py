@@ -1,9 +1,10 @@
 """What ``tools/export.py`` does: write a file, prove it, and only then let it appear."""
 
 import argparse
-import shutil
 import tempfile
 from pathlib import Path
+
+import numpy as np
 
 from mmca.complexity.config import input_size
 from mmca.engine.config import read_config
@@ -15,6 +16,7 @@ from mmca.export.metadata import ExportMetadata
 from mmca.export.model import LoadedModel, load_model
 from mmca.export.network import ExportNetwork
 from mmca.export.proof import FLOAT, INT8, prove
+from mmca.export.resizing import prepare
 from mmca.export.runtime import load_exported
 from mmca.export.targets import TARGETS, target_module
 
@@ -32,12 +34,13 @@ def export(args: argparse.Namespace) -> None:
     if not out.name.endswith(suffix):
         raise UserError(f'--out {out}: files for {args.to} end in {suffix}')
     target = target_module(args.to)
+    if args.int8 and not hasattr(target, 'quantise'):
+        able = [name for name in TARGETS if hasattr(target_module(name), 'quantise')]
+        raise UserError(f'--int8: files for {", ".join(able)} are quantised, not for {args.to}')
     prepare_libraries()
     loaded = load_model(read_config(args), args.checkpoint)
-    images = []
-    if not hasattr(target, 'UNPROVEN'):
-        paths = paths_in(args.images, PROOF_IMAGES) if args.images else None
-        images = read_images(paths or paths_of_test_set(loaded.cfg, PROOF_IMAGES))
+    paths = paths_in(args.images, PROOF_IMAGES) if args.images else None
+    images = read_images(paths or paths_of_test_set(loaded.cfg, PROOF_IMAGES))
     network, metadata = _prepared(args, loaded, target)
     out.parent.mkdir(parents=True, exist_ok=True)
     # Beside its place, and with its name, which some formats write into their files.
@@ -45,15 +48,10 @@ def export(args: argparse.Namespace) -> None:
         path = Path(folder) / out.name
         files = target.write(network, metadata, path)
         print(f'{args.to}, {_size(files)}')
-        if images:
-            _check(loaded, path, images, args.threads)
-        else:
-            print(f'not compared with PyTorch: {target.UNPROVEN}')
+        _check(loaded, path, images, args.threads)
         if args.int8:
             files = _quantise(args, loaded, target, path, images)
         for file in files:
-            if file.is_dir():
-                shutil.rmtree(out.parent / file.name, ignore_errors=True)
             file.replace(out.parent / file.name)
     print(f'wrote {", ".join(str(out.parent / file.name) for file in files)}')
 
@@ -63,8 +61,6 @@ def _prepared(
 ) -> tuple[ExportNetwork, ExportMetadata]:
     if args.batch > 1 and getattr(target, 'SINGLE_IMAGES', False):
         raise UserError(f'--batch {args.batch}: a file for {args.to} takes one image at a time')
-    if args.dynamic and (reason := getattr(target, 'FIXED_ONLY', '')):
-        raise UserError(f'--dynamic: {reason}; give --size H W')
     preprocessing = not args.no_preprocessing
     layout = target.LAYOUT if preprocessing else 'NCHW'
     fixed = not args.dynamic
@@ -100,16 +96,15 @@ def _check(loaded: LoadedModel, path: Path, images: list, threads: int | None) -
 
 
 def _quantise(args: argparse.Namespace, loaded: LoadedModel, target, path: Path, images: list):
-    if not hasattr(target, 'quantise'):
-        able = [name for name in TARGETS if hasattr(target_module(name), 'quantise')]
-        raise UserError(f'--int8: files for {", ".join(able)} are quantised, not for {args.to}')
-    calibration = read_images(paths_in(args.int8, CALIBRATION_IMAGES))
-    files = target.quantise(path, target.metadata_of(path), calibration)
+    exported = load_exported(path, args.threads)
+    known = exported.metadata
+    pictures = read_images(paths_in(args.int8, CALIBRATION_IMAGES))
+    batches = [np.stack([prepare(picture, known)] * known.batch) for picture in pictures]
+    files = target.quantise(path, known, [exported.inputs(batch) for batch in batches])
     print(f'{args.to}, int8, {_size(files)}')
     _check(loaded, path, images, args.threads)
     return files
 
 
 def _size(files: list[Path]) -> str:
-    everything = [one for file in files for one in ([file] if file.is_file() else file.rglob('*'))]
-    return f'{sum(one.stat().st_size for one in everything if one.is_file()) / 1e6:.2f} MB'
+    return f'{sum(file.stat().st_size for file in files) / 1e6:.2f} MB'

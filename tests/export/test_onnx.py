@@ -128,6 +128,21 @@ def test_another_networks_file_is_told(cases, dynamic):
     assert not found.within(FLOAT['segmentation'])
 
 
+def test_eight_bits_are_smaller_and_still_near(cases, tmp_path):
+    pytest.importorskip('ml_dtypes')  # ONNX Runtime's quantisation needs it
+    case, path = cases['detection'], tmp_path / 'net.onnx'
+    outcome = export(case, path, '--size', 96, 96, '--int8', case.images)
+    sizes = re.findall(r'onnx.*, (\S+) MB', outcome.output)
+    assert outcome.code == 0 and load_exported(path).metadata.int8, outcome.output
+    assert float(sizes[1]) < 0.75 * float(sizes[0])
+    nodes = onnx.load(str(path)).graph.node
+    made_by = {output: node.op_type for node in nodes for output in node.output}
+    convs = [node for node in nodes if node.op_type == 'Conv']
+    gates = [node for node in convs if '/attention/' in node.name]
+    assert gates and all(made_by.get(node.input[1]) != 'DequantizeLinear' for node in gates)
+    assert sum(made_by.get(node.input[1]) == 'DequantizeLinear' for node in convs) > 30
+
+
 @pytest.mark.parametrize(
     'options, message',
     [

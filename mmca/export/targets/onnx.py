@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import re
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
 
 LAYOUT, LAST_STEP = 'NHWC', True
 OPSET = 17
+# What is quantised: of these operators those in the body of the network, by the nodes' names.
+_QUANTISED = ('Conv', 'Clip', 'Relu', 'Add')
+_BODY = re.compile(r'/(backbone|neck|decode_head)/')
+_KEPT_IN_FLOAT = re.compile(r'/(attention|conv_seg)/')
 
 
 def write(network: ExportNetwork, metadata: ExportMetadata, path: Path) -> list[Path]:
@@ -97,3 +103,45 @@ def open_file(
     session = _session(path, threads)
     names = list(metadata.output_names)
     return lambda images: session.run(names, {metadata.input_name: images})
+
+
+def quantise(path: Path, metadata: ExportMetadata, inputs: list[np.ndarray]) -> list[Path]:
+    """Quantise a file in place: its convolutions to 8 bits, weights for each channel.
+
+    Attentions, preprocessing, the layers that give the results and all after them stay in float:
+    they are small, and the metric depends on them most.
+
+    Args:
+        path (Path): The file.
+        metadata (ExportMetadata): Its metadata.
+        inputs (list[np.ndarray]): Inputs of the file to calibrate on.
+    """
+    onnx = require('onnx', 'onnx')
+    tools = require('onnxruntime.quantization', 'onnx')
+
+    class Reader(tools.CalibrationDataReader):
+        def __init__(self) -> None:
+            self.rest = iter(inputs)
+
+        def get_next(self) -> dict | None:
+            following = next(self.rest, None)
+            return None if following is None else {metadata.input_name: following}
+
+    model = onnx.load(str(path))
+    nodes = [node.name for node in model.graph.node if node.op_type in _QUANTISED]
+    floats = [name for name in nodes if not _BODY.search(name) or _KEPT_IN_FLOAT.search(name)]
+    made = path.with_name(f'int8.{path.name}')
+    tools.quantize_static(
+        model,
+        str(made),
+        Reader(),
+        quant_format=tools.QuantFormat.QDQ,
+        op_types_to_quantize=list(_QUANTISED),
+        nodes_to_exclude=floats,
+        per_channel=True,
+    )
+    model = onnx.load(str(made))
+    made.unlink()
+    add_metadata(model, replace(metadata, int8=True))
+    onnx.save(model, str(path))
+    return [path]

@@ -1,0 +1,63 @@
+"""Files for runtimes that are installed on demand, and an exported file's metric."""
+
+import json
+import sys
+
+import pytest
+
+from helpers.tools import run_tool
+
+TASKS = 'classification', 'segmentation', 'detection'
+
+
+@pytest.mark.parametrize('task', TASKS)
+@pytest.mark.parametrize(
+    'target, module, name',
+    [
+        ('openvino', 'openvino', 'net.xml'),
+        ('ncnn', 'pnnx', 'net.ncnn.param'),
+        ('executorch', 'executorch', 'net.pte'),
+    ],
+)
+def test_each_task_computes_what_pytorch_computes(cases, tmp_path, target, module, name, task):
+    pytest.importorskip(module)
+    case = cases[task]
+    where = ['--to', target, '--out', tmp_path / name, '--images', case.images, '--threads', 1]
+    outcome = run_tool('export', case.config, case.checkpoint, *where, '--size', 96, 96)
+    assert outcome.code == 0, outcome.output
+    assert 'changed 0 of' in outcome.output and (tmp_path / name).is_file()
+
+
+@pytest.mark.parametrize('target, ending', [('openvino', 'xml'), ('ncnn', 'ncnn.param')])
+def test_a_missing_runtime_is_one_line(cases, tmp_path, monkeypatch, target, ending):
+    for module in ('openvino', 'pnnx'):
+        monkeypatch.setitem(sys.modules, module, None)
+    case = cases['classification']
+    where = ['--to', target, '--out', tmp_path / f'net.{ending}', '--images', case.images]
+    outcome = run_tool('export', case.config, case.checkpoint, *where)
+    assert outcome.code == 1 and 'Traceback' not in outcome.output
+    assert f'which is not installed: pip install "mmca[{target}]"' in outcome.output
+
+
+def test_a_file_has_the_metric_of_its_checkpoint(trained, tiny_config, tmp_path, sample_voc):
+    checkpoint, path = trained.work_dir / 'iter_12.pth', tmp_path / 'net.onnx'
+    where = ['--to', 'onnx', '--out', path, '--dynamic', '--images', sample_voc / 'JPEGImages']
+    outcome = run_tool('export', tiny_config, checkpoint, *where)
+    assert outcome.code == 0, outcome.output
+    metrics = []
+    for file, options in ((checkpoint, []), (path, ['--runtime', 'onnx'])):
+        out = tmp_path / 'metrics.json'
+        arguments = [*options, '--out', out, '--work-dir', tmp_path / 'work']
+        outcome = run_tool('test', tiny_config, file, *arguments)
+        assert outcome.code == 0, outcome.output
+        metrics.append(json.loads(out.read_text()))
+    assert metrics[0]['mIoU'] == pytest.approx(metrics[1]['mIoU'], abs=0.01)
+    wrong = run_tool('test', tiny_config, path, '--runtime', 'ncnn', '--work-dir', tmp_path)
+    assert wrong.code == 1 and 'is a file for --runtime onnx' in wrong.output
+
+
+def test_eight_bits_are_refused_where_they_are_not_written(cases, tmp_path):
+    case = cases['classification']
+    where = ['--to', 'ncnn', '--out', tmp_path / 'net.ncnn.param', '--int8', case.images]
+    outcome = run_tool('export', case.config, case.checkpoint, *where, '--images', case.images)
+    assert outcome.code == 1 and 'files for onnx are quantised, not for ncnn' in outcome.output
