@@ -1,7 +1,13 @@
 _base_ = './default_runtime.py'
 default_scope = 'mmdet'
 custom_imports = dict(
-    imports=['mmca', 'mmca.models.dense_heads', 'mmca.evaluation', 'mmca.visualization'],
+    imports=[
+        'mmca',
+        'mmca.models.dense_heads',
+        'mmca.evaluation',
+        'mmca.visualization',
+        'mmca.datasets.transforms.ssd_augmentation',
+    ],
     allow_failed_imports=False,
 )
 default_hooks = dict(

@@ -1,5 +1,6 @@
 """Pixels of every mode that Pillow opens, as mmcv's ``LoadImageFromFile`` returns them."""
 
+import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
@@ -59,7 +60,10 @@ def to_array(image: Image.Image, path: str, color_type: str = 'color') -> np.nda
         image = ImageOps.exif_transpose(image)
     if color_type.startswith('grayscale'):
         return np.array(image if image.mode == 'L' else image.convert('RGB').convert('L'))
-    return np.array(image.convert('RGB'))[:, :, ::-1]
+    image.load()  # only then is the mode known of all formats
+    colours = image if image.mode == 'RGB' else image.convert('RGB')
+    # BGR in memory, too: of a reversed view each function of OpenCV makes a copy.
+    return cv2.cvtColor(np.asarray(colours), cv2.COLOR_RGB2BGR)
 
 
 def _eight_bit(image: Image.Image, path: str) -> Image.Image:

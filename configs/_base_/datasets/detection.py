@@ -5,11 +5,14 @@ train_pipeline = [
     dict(type='LoadAnnotations', with_bbox=True),
     # Boxes without area have no logarithm.
     dict(type='FilterAnnotations', min_gt_bbox_wh=(0, 0), keep_empty=False),
-    dict(type='PhotoMetricDistortion'),
-    dict(type='Expand', mean=[123, 117, 104], to_rgb=True, ratio_range=(1, 4)),
-    dict(type='mmca.RandomSampleCrop', min_ious=(0.1, 0.3, 0.7, 0.9)),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='Resize', scale=(320, 320), keep_ratio=False),
+    # PhotoMetricDistortion, Expand, mmca.RandomSampleCrop, RandomFlip and Resize in one.
+    dict(
+        type='mmca.SSDAugmentation',
+        scale=(320, 320),
+        expand=dict(mean=[123, 117, 104], to_rgb=True, ratio_range=(1, 4)),
+        min_ious=(0.1, 0.3, 0.7, 0.9),
+        flip_prob=0.5,
+    ),
     dict(type='PackDetInputs'),
 ]
 test_pipeline = [
