@@ -40,6 +40,13 @@ ATTENTIONS = {
     'se': ('SE', 'Squeeze-and-Excitation'),
     'cbam': ('CBAM', 'CBAM'),
     'ca': ('CA', 'Coordinate Attention'),
+    'eca': ('ECA', 'ECA'),
+    'triplet': ('triplet attention', 'Triplet Attention'),
+    'simam': ('SimAM', 'SimAM'),
+    'ema': ('EMA', 'EMA'),
+    'ela': ('ELA', 'ELA'),
+    'scsa': ('SCSA', 'SCSA'),
+    'strip': ('strip attention', 'Strip Attention'),
 }
 
 
@@ -51,6 +58,13 @@ class Model(NamedTuple):
     size: str
     batch_size: int
     length: tuple[str, int]
+
+
+def attention_names(row: Row) -> tuple[str, str]:
+    """Names of a row's attention on the page, with what is special about it, and in metafiles."""
+    kind, _, variant = row.attention.partition('-')
+    short, long = ATTENTIONS[kind]
+    return f'{short}, {variant}' if variant else short, long
 
 
 def trained_value(config: str) -> float | None:
@@ -90,7 +104,7 @@ def metafile(table: Table) -> str:
     method = '' if table.method == CLASSIFIER else table.method.name
     for config, row in table_configs(table):
         model, ours = read_model(config), trained_value(config)
-        architecture = [model.backbone, ATTENTIONS[row.attention][1], method]
+        architecture = [model.backbone, attention_names(row)[1], method]
         metadata = {
             'Parameters': model.counts.parameters,
             'FLOPs': model.counts.multiply_adds,
@@ -139,7 +153,7 @@ def page_table(table: Table) -> str:
     lines = [header]
     for config, row in table_configs(table):
         model, ours = read_model(config), trained_value(config)
-        name = ' + '.join(filter(None, (model.backbone, ATTENTIONS[row.attention][0])))
+        name = ' + '.join(filter(None, (model.backbone, attention_names(row)[0])))
         link = f'[`{config}`](../configs/{config}.py)'
         trained = '' if ours is None else f'{ours:.2f}'
         lines.append([name, link, *figures(row, model.counts, trained)])
