@@ -174,12 +174,13 @@ def page() -> str:
         '*Ours* is the metric of a training of ours; it is blank where there was none.',
         '',
         '`mbv1`, `mbv2`, `mbv3`: MobileNetV1 to V3, `mnext`: MobileNeXt, `mnasneta1`: MnasNet-A1,',
-        '`effnetb0`: EfficientNet-B0; `se`, `cbam`, `ca`: its attention. `_w075`, `_w050`: width',
-        '0.75 and 0.5; `_x`, `_y`: attention in one direction only; `_r16`: reduction 16; `_last`:',
-        'attention after the last depthwise convolution; `_s8`: output stride 8, else 16; `_1gpu`:',
-        'the same total batch on one GPU; `_from_imagenet`: from plain',
+        '`effnetb0`: EfficientNet-B0; `se`, `cbam`, `ca`, ...: its attention. `_w075`, `_w050`:',
+        'width 0.75 and 0.5; `_x`, `_y`: attention in one direction only; `_r12`, `_r16`, `_r24`:',
+        'its reduction; `_last`: attention after the last depthwise convolution; `_s8`: output',
+        'stride 8, else 16; `_1gpu`: the same total batch on one GPU; `_from_imagenet`: from plain',
         'ImageNet weights, into which the attention is [inserted](pretrained.md); `_small_priors`:',
-        'the same, with priors from 20 pixels on.',
+        'the same, with priors from 20 pixels on; `mbv2eca` to `mbv2strip`, `mbv2carelu` and',
+        '`mbv2cbamhswish`: of the [comparison of eleven attentions](attentions.md).',
     ]
     for table in TABLES:
         sizes = {read_model(config).size for config, _ in table_configs(table)}
