@@ -121,6 +121,14 @@ def trained_classifier(tmp_path_factory) -> LibraryRun:
     return train_epoch(folder, write_classification_config(folder))
 
 
+@pytest.fixture(scope='session')
+def cases(tmp_path_factory) -> dict:
+    """A small network of each task, for exports: config, checkpoint, images."""
+    from helpers.exported import CONFIGS, make_case
+
+    return {task: make_case(task, tmp_path_factory.mktemp(task)) for task in CONFIGS}
+
+
 def train_epoch(folder: Path, config: Path) -> LibraryRun:
     from helpers.tools import run_tool
 
