@@ -33,13 +33,13 @@ def draw_attention(maps: Mapping[str, AttentionMaps], class_name: str) -> bytes:
     height, width = pictures[0].shape[:2]
     factor = _SIDE / max(height, width)
     size = width * factor, height * factor
-    panel = 2.2 * size[0], 2.2 * size[1] + 1.2
-    across = len(_COLUMNS) * (size[0] + 0.1) + 0.3
-    figure = Figure(
-        figsize=(across + panel[0], max(len(maps) * (size[1] + 0.35) + 0.3, panel[1])),
-        layout='constrained',
-    )
+    panel = 1.5 * size[0] + 0.8, 1.5 * size[1] + 1 + 0.2 * len(maps)
+    across = len(_COLUMNS) * (size[0] + 0.1) + 0.4
+    high = max(len(maps) * (size[1] + 0.3) + 0.3, panel[1])
+    figure = Figure(figsize=(across + panel[0], high), layout='constrained')
     left, right = figure.subfigures(1, 2, width_ratios=[across, panel[0]])
+    if high > panel[1]:
+        right, _ = right.subfigures(2, 1, height_ratios=[panel[1], high - panel[1]])
     rows = left.subplots(len(maps), len(_COLUMNS), squeeze=False)
     left.suptitle(f'Feature maps around the attention; Grad-CAM of "{class_name}"', fontsize=10)
     for row, (name, one), picture in zip(rows, maps.items(), pictures, strict=True):

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from .gates import Gates
 
@@ -29,10 +30,17 @@ def plot_gates(figure: Any, picture: np.ndarray, gates: Mapping[str, Gates]) -> 
         rows, columns = len(found.height), len(found.width)
         [line] = right.plot(found.height, (np.arange(rows) + 0.5) / rows, label=name)
         below.plot((np.arange(columns) + 0.5) / columns, found.width, color=line.get_color())
-    right.set(ylim=(1, 0), yticks=[], xlabel='gate along the height')
-    below.set(xlim=(0, 1), xticks=[], ylabel='gate along the width')
-    for axes in (right, below):
+    right.set(ylim=(1, 0), yticks=[])
+    right.set_xlabel('gate along\nthe height', fontsize=8)
+    below.set(xlim=(0, 1), xticks=[])
+    below.set_ylabel('gate along\nthe width', fontsize=8)
+    for axes, scale in ((right, right.xaxis), (below, below.yaxis)):
         axes.grid(alpha=0.3)
+        axes.tick_params(labelsize=8)
+        scale.set_major_locator(MaxNLocator(3))
+        scale.get_major_formatter().set_useOffset(False)
+    right.tick_params(axis='x', rotation=90)
     corner.axis('off')
     if gates:
-        below.legend(*right.get_legend_handles_labels(), fontsize=8, loc='best')
+        lines = right.get_legend_handles_labels()
+        figure.legend(*lines, fontsize=8, loc='outside lower left')

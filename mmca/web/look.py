@@ -92,7 +92,9 @@ def draw_gates(look: Look, layer: int) -> str:
     """The gates of the layer of this number (from 0), of all networks, beside the picture; HTML."""
     picture = cv2.imdecode(np.frombuffer(look.picture, np.uint8), cv2.IMREAD_COLOR)[:, :, ::-1]
     height, width = picture.shape[:2]
-    figure = Figure(figsize=(8, 1.4 + 5.6 * height / width), layout='constrained')
+    figure = Figure(
+        figsize=(8, 1.6 + 0.2 * len(look.gates) + 5.6 * height / width), layout='constrained'
+    )
     chosen = {
         name: layers[min(layer, len(layers) - 1)] for name, layers in look.gates.items() if layers
     }
