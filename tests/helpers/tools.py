@@ -76,9 +76,11 @@ class Outcome(NamedTuple):
 def run_tool(name: str, *arguments: object) -> Outcome:
     """Run ``tools/<name>.py`` as from the command line, but in this process."""
     import torch
+    from mmengine.registry import DefaultScope
     from mmengine.utils import ManagerMixin
 
     torch.set_num_threads(1)
+    scopes = DefaultScope._instance_dict.copy()
     # As in a fresh process: no logger, message hub or visualizer of an earlier run.
     managers = [ManagerMixin]
     for manager in managers:
@@ -106,6 +108,8 @@ def run_tool(name: str, *arguments: object) -> Outcome:
         except Exception:
             code = 1
             traceback.print_exc()
+    # What follows in this process is in the scope that it was in before.
+    DefaultScope._instance_dict = scopes
     return Outcome(code, written.getvalue())
 
 
