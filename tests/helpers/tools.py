@@ -26,11 +26,14 @@ train_pipeline = [
     dict(type='mmca.SeedAugmentation'),
     dict(type='mmca.LoadImageFromFile'),
     dict(type='mmca.LoadSegAnnotations', num_classes=21),
-    dict(type='RandomResize', scale=(64, 64), ratio_range=(0.75, 2.0), keep_ratio=True),
-    dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.75),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='PhotoMetricDistortion'),
-    dict(type='Pad', size=crop_size, pad_val=dict(img=0, seg=255)),
+    dict(
+        type='mmca.SegAugmentation',
+        scale=(64, 64),
+        ratio_range=(0.75, 2.0),
+        crop_size=crop_size,
+        cat_max_ratio=0.75,
+        photometric=dict(),
+    ),
     dict(type='PackSegInputs'),
 ]
 train_dataloader = dict(
