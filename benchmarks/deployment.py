@@ -64,8 +64,8 @@ def write(path: Path, target: str, task: str, attention: str, fixed: bool) -> No
         model = registry.build(settings).eval()
     loaded = LoadedModel(model, cfg, TASKS[cfg.default_scope], (), ())
     module = target_module(target)
-    pooling = form_for(target, fixed)
-    network = ExportNetwork(loaded, pooling, module.LAYOUT, True, fixed, module.LAST_STEP)
+    form = form_for(target, fixed)
+    network = ExportNetwork(loaded, form, module.LAYOUT, True, fixed, module.LAST_STEP)
     metadata = loaded.metadata(
         target=target,
         input_name='images',

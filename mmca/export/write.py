@@ -64,8 +64,8 @@ def _prepared(
     preprocessing = not args.no_preprocessing
     layout = target.LAYOUT if preprocessing else 'NCHW'
     fixed = not args.dynamic
-    pooling = forms.form_for(args.to, fixed)
-    network = ExportNetwork(loaded, pooling, layout, preprocessing, fixed, target.LAST_STEP)
+    form = forms.form_for(args.to, fixed)
+    network = ExportNetwork(loaded, form, layout, preprocessing, fixed, target.LAST_STEP)
     metadata = loaded.metadata(
         target=args.to,
         input_name='images',
