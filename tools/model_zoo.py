@@ -16,6 +16,7 @@ from mmca.complexity import Complexity
 from mmca.complexity.config import count_config, input_size
 from mmca.errors import UserError, told_to_the_user
 from mmca.files import write_atomic
+from mmca.publish.index import read_index
 from mmca.reproduce import records
 from mmca.tables import CLASSIFIER, TABLES, Row, Table, all_rows
 from mmca.tables.render import figures, filled_columns, markdown_table
@@ -101,6 +102,7 @@ def metafile(table: Table) -> str:
     mim and others take a metric in ``Results`` for that of the weights.
     """
     models = []
+    published = read_index(ROOT / 'results/published.json')
     method = '' if table.method == CLASSIFIER else table.method.name
     for config, row in table_configs(table):
         model, ours = read_model(config), trained_value(config)
@@ -120,8 +122,9 @@ def metafile(table: Table) -> str:
             'Name': config,
             'In Collection': method or model.backbone.split()[0],
             'Config': f'configs/{config}.py',
-            # mim download shows it in place of a file; it splits at commas.
-            'Weights': f'no checkpoint is published yet: mim train mmca {config}.py makes one',
+            # Without an address mim download shows this in its place; it splits at commas.
+            'Weights': published.url(config)
+            or f'no checkpoint is published yet: mim train mmca {config}.py makes one',
             'Metadata': metadata,
         }
         if ours is not None:
