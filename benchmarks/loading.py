@@ -29,7 +29,7 @@ from mmengine.runner import Runner
 from PIL import Image
 from report import machine, table
 
-from mmca.config_walk import leaf_datasets
+from mmca.config_walk import leaf_datasets, type_name
 from mmca.errors import UserError, told_to_the_user
 from mmca.files import write_atomic
 
@@ -62,14 +62,19 @@ def parse_args() -> argparse.Namespace:
 
 
 class Listed(BaseDataset):
-    """Entries that are given, with a pipeline."""
+    """Entries that are given, with a pipeline and what is done before it."""
 
-    def __init__(self, entries: list[dict], pipeline: list[dict]) -> None:
-        self.entries = entries
+    def __init__(
+        self, entries: list[dict], pipeline: list[dict], hold: Callable[[dict], dict]
+    ) -> None:
+        self.entries, self.hold = entries, hold
         super().__init__(pipeline=pipeline)
 
     def load_data_list(self) -> list[dict]:
         return list(self.entries)  # mmengine empties it
+
+    def prepare_data(self, idx: int) -> object:
+        return self.pipeline(self.hold(self.get_data_info(idx)))
 
 
 def decode(entry: dict, read: Callable[[str], np.ndarray]) -> None:
@@ -111,6 +116,11 @@ class Recipe:
         register(init_default_scope=False)
         self.pipeline = next(leaf_datasets(self.cfg.train_dataloader.dataset))['pipeline']
         self.entries = samples(name, given, args.images, scratch, args.shrink)
+        self.packed = None
+        if type_name(next(leaf_datasets(self.cfg.train_dataloader.dataset))) == 'PackedFolder':
+            array = scratch / f'{name}.npy'
+            np.save(array, np.stack([by_pillow(e['img_path'])[..., ::-1] for e in self.entries]))
+            self.packed = np.load(array, mmap_mode='r')
         if not self.entries:
             raise UserError(f'{given} has no pictures with masks that {name} could load')
 
@@ -121,7 +131,7 @@ class Recipe:
             'opencv': lambda entry: decode(entry, by_opencv),
             'plain': lambda entry: run_all(plain, entry),
             'torchvision': torchvision_recipe(self.name, self.pipeline),
-            'mmca': lambda entry: run_all(transforms, entry),
+            'mmca': lambda entry: run_all(transforms, self._held(entry)),
         }
 
     def measure(self, rounds: int) -> dict:
@@ -159,7 +169,7 @@ class Recipe:
             seed(number)
             spent = defaultdict(float)
             for index in range(len(self.entries)):
-                entry = self._entry(index)
+                entry = self._held(self._entry(index))
                 for transform in transforms:
                     start = time.process_time()
                     entry = transform(entry)
@@ -179,7 +189,7 @@ class Recipe:
                 batch_size=size,
                 num_workers=number,
                 sampler=dict(type='mmca.InfiniteSampler', shuffle=True),
-                dataset=Listed(self.entries, self.pipeline),
+                dataset=Listed(self.entries, self.pipeline, self._held),
             )
             if given.get('collate_fn'):
                 settings['collate_fn'] = given.collate_fn
@@ -193,6 +203,12 @@ class Recipe:
             rates[str(number)] = round(batches * size / (time.perf_counter() - start), 1)
             del iterator
         return rates
+
+    def _held(self, entry: dict) -> dict:
+        """An entry as its dataset hands it over, with its pixels if these are in an array."""
+        if self.packed is None:
+            return entry
+        return dict(entry, packed_img=np.array(self.packed[entry['sample_idx']]))
 
     def _entry(self, index: int) -> dict:
         entry = dict(self.entries[index], sample_idx=index)

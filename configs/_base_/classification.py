@@ -1,7 +1,12 @@
 _base_ = './default_runtime.py'
 default_scope = 'mmpretrain'
 custom_imports = dict(
-    imports=['mmca', 'mmca.models.heads', 'mmca.datasets.transforms.load_random_resized_crop'],
+    imports=[
+        'mmca',
+        'mmca.models.heads',
+        'mmca.datasets.packed_folder',
+        'mmca.datasets.transforms.load_random_resized_crop',
+    ],
     allow_failed_imports=False,
 )
 default_hooks = dict(
