@@ -64,6 +64,9 @@ EXPORT = {
     'openvino': ['onnx', 'openvino>=2026.4'],
     'ncnn': ['ncnn', 'pnnx'],
     'executorch': ['executorch'],
+    # Each in an environment of its own, see docs/deployment.md.
+    'litert': ['litert-torch', 'ai-edge-litert'],
+    'coreml': ['coremltools'],
 }
 
 setup(

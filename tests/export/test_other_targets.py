@@ -6,6 +6,9 @@ import sys
 import pytest
 
 from helpers.tools import run_tool
+from mmca.errors import UserError
+from mmca.export import load_exported
+from mmca.export.targets import target_module
 
 TASKS = 'classification', 'segmentation', 'detection'
 
@@ -17,6 +20,7 @@ TASKS = 'classification', 'segmentation', 'detection'
         ('openvino', 'openvino', 'net.xml'),
         ('ncnn', 'pnnx', 'net.ncnn.param'),
         ('executorch', 'executorch', 'net.pte'),
+        ('litert', 'litert_torch', 'net.tflite'),
     ],
 )
 def test_each_task_computes_what_pytorch_computes(cases, tmp_path, target, module, name, task):
@@ -28,9 +32,17 @@ def test_each_task_computes_what_pytorch_computes(cases, tmp_path, target, modul
     assert 'changed 0 of' in outcome.output and (tmp_path / name).is_file()
 
 
-@pytest.mark.parametrize('target, ending', [('openvino', 'xml'), ('ncnn', 'ncnn.param')])
+@pytest.mark.parametrize(
+    'target, ending',
+    [
+        ('openvino', 'xml'),
+        ('ncnn', 'ncnn.param'),
+        ('litert', 'tflite'),
+        ('coreml', 'mlpackage'),
+    ],
+)
 def test_a_missing_runtime_is_one_line(cases, tmp_path, monkeypatch, target, ending):
-    for module in ('openvino', 'pnnx'):
+    for module in ('openvino', 'pnnx', 'litert_torch', 'coremltools'):
         monkeypatch.setitem(sys.modules, module, None)
     case = cases['classification']
     where = ['--to', target, '--out', tmp_path / f'net.{ending}', '--images', case.images]
@@ -61,3 +73,35 @@ def test_eight_bits_are_refused_where_they_are_not_written(cases, tmp_path):
     where = ['--to', 'ncnn', '--out', tmp_path / 'net.ncnn.param', '--int8', case.images]
     outcome = run_tool('export', case.config, case.checkpoint, *where, '--images', case.images)
     assert outcome.code == 1 and 'files for onnx are quantised, not for ncnn' in outcome.output
+
+
+@pytest.mark.parametrize(
+    'target, ending, reason',
+    [
+        ('litert', 'tflite', 'plans one size'),
+        ('coreml', 'mlpackage', 'its issues 2037 and 2159 are open'),
+    ],
+)
+def test_free_sizes_are_refused_where_a_runtime_has_none(cases, tmp_path, target, ending, reason):
+    case = cases['classification']
+    where = ['--to', target, '--out', tmp_path / f'net.{ending}', '--images', case.images]
+    outcome = run_tool('export', case.config, case.checkpoint, *where, '--dynamic')
+    assert outcome.code == 1 and reason in outcome.output and '--size H W' in outcome.output
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize('task', TASKS)
+def test_core_ml_is_written_and_says_that_it_was_not_run(cases, tmp_path, task):
+    pytest.importorskip('coremltools')
+    case, path = cases[task], tmp_path / 'net.mlpackage'
+    where = ['--to', 'coreml', '--out', path, '--images', case.images, '--size', 96, 96]
+    outcome = run_tool('export', case.config, case.checkpoint, *where)
+    assert outcome.code == 0, outcome.output
+    known = target_module('coreml').metadata_of(path)
+    assert (known.task, known.size) == (task, (96, 96))
+    if sys.platform != 'darwin':
+        assert 'not compared with PyTorch' in outcome.output
+        with pytest.raises(UserError, match='macOS alone'):
+            load_exported(path)
+    again = run_tool('export', case.config, case.checkpoint, *where)
+    assert again.code == 1 and 'is a folder already' in again.output
