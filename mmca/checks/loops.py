@@ -42,6 +42,16 @@ def _length_problems(loop: str, train: Mapping) -> Iterator[str]:
             f'train_cfg {found}: {loop} is given {needed} alone, '
             f"train_cfg=dict(_delete_=True, type='{loop}', {needed}=N)"
         )
+    for option in (needed, 'val_interval'):
+        value = train.get(option, 1)
+        # mmengine takes 2.0 for 2, and any other text or number in its own way.
+        if isinstance(value, (int, float)) and (value < 1 or value != int(value)):
+            never = (
+                ', and to validate never, val_dataloader=None val_cfg=None val_evaluator=None'
+                if option == 'val_interval'
+                else ': there would be no training'
+            )
+            yield f'train_cfg.{option}={value}: give a whole number from 1{never}'
 
 
 def _endless_problems(cfg: Config) -> Iterator[str]:

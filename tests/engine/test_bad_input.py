@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import mmcv
 import numpy as np
 import pytest
 from PIL import Image
@@ -266,6 +267,21 @@ def test_an_option_out_of_range_is_named(cls, options, message):
         cls(**options)
     assert cls.__name__ in str(error.value) or 'backbone' in str(error.value)
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize('backend', ['turbojpeg', 'tifffile', 'PIL'])
+@pytest.mark.input_fault(
+    'Images',
+    'an `imdecode_backend` that is not installed, or does not exist',
+    'refused, with the setting',
+)
+def test_a_decoder_that_is_not_there_is_named(backend, monkeypatch):
+    for name in ('TurboJPEG', 'tifffile'):
+        monkeypatch.setattr(mmcv.image.io, name, None)
+    former = mmcv.image.io.imread_backend
+    with pytest.raises(ValueError, match=f'LoadImageFromFile: imdecode_backend={backend!r}'):
+        LoadImageFromFile(imdecode_backend=backend)
+    assert mmcv.image.io.imread_backend == former
 
 
 @pytest.mark.parametrize(

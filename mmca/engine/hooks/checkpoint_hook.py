@@ -5,10 +5,11 @@ from mmengine.hooks import CheckpointHook as _CheckpointHook
 from mmengine.hooks import EMAHook
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.optim import OptimWrapper
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 
 import mmca.engine.atomic_backend  # noqa: F401  registers the backend 'atomic'
-from mmca.checkpoint import require_match, state_dict_of
+from mmca.checkpoint import CheckpointError, require_match, state_dict_of
+from mmca.checks.class_order import order_difference
 from mmca.options import suggest_options
 from mmca.registry import HOOKS
 
@@ -48,6 +49,8 @@ class CheckpointHook(_CheckpointHook):
         # A run's own checkpoint, resumed or tested, must fit in full.
         starting = isinstance(runner.optim_wrapper, OptimWrapper) and not runner._resume
         ignored = self.ignore_keys if starting else ()
+        if not starting:
+            _require_same_classes(runner, checkpoint, source)
         require_match(
             weights,
             model,
@@ -87,3 +90,18 @@ class CheckpointHook(_CheckpointHook):
     def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
         with self._removing_last():
             super()._save_best_checkpoint(runner, metrics)
+
+
+def _require_same_classes(runner: Runner, checkpoint: dict, source: str) -> None:
+    """Raise a CheckpointError if a test would take a class for another one of the training."""
+    meta = (checkpoint.get('meta') or {}).get('dataset_meta') or {}
+    trained = meta.get('classes') or meta.get('CLASSES') or ()
+    loop = runner._test_loop
+    if not isinstance(loop, BaseLoop) or not isinstance(trained, (list, tuple)):
+        return
+    tested = (getattr(loop.dataloader.dataset, 'metainfo', None) or {}).get('classes') or ()
+    if difference := order_difference(tested, trained):
+        raise CheckpointError(
+            f'{source}: {difference} in its training, by the test data: list the classes in '
+            'metainfo of the test data as the training did'
+        )
