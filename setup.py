@@ -58,7 +58,7 @@ def requirements(name):
     return [line for line in lines if line and not line.startswith('#')]
 
 
-# What each format of tools/export.py needs; tests pin those of `onnx`.
+# What each format of tools/export.py needs; tests pin those of the first three.
 EXPORT = {
     'onnx': ['onnx', 'onnxruntime', 'ml_dtypes'],
     'openvino': ['onnx', 'openvino>=2026.4'],

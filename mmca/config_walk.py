@@ -51,6 +51,15 @@ def leaf_transforms(pipeline: Iterable) -> Iterator[dict]:
             yield from leaf_transforms(item.get('transforms', []))
 
 
+def loading_of(pipeline: Sequence[Mapping]) -> dict:
+    """How a pipeline decodes an image file: options for ``mmca.LoadImageFromFile``."""
+    first = next((t for t in pipeline if type_name(t) == 'LoadImageFromFile'), {})
+    # The default of mmcv, and that of ours.
+    options = {'imdecode_backend': 'pillow' if library_of(first) == 'mmca' else 'cv2'}
+    kept = 'imdecode_backend', 'color_type'
+    return options | {name: first[name] for name in kept if name in first}
+
+
 def config_metrics(
     cfg: Config, evaluators: Sequence[str] = ('val_evaluator', 'test_evaluator')
 ) -> Iterator[dict]:

@@ -3,7 +3,6 @@
 What needs more than torch is imported where it is used: tests/ops runs without.
 """
 
-import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,17 +43,17 @@ def same_state() -> Iterator[None]:
     """Later tests find PyTorch and mmengine as this one found them."""
     import torch
 
-    dtype, gradients, scopes = torch.get_default_dtype(), torch.is_grad_enabled(), {}
-    with contextlib.suppress(ImportError):
+    dtype, gradients = torch.get_default_dtype(), torch.is_grad_enabled()
+    try:
         from mmengine.registry import DefaultScope
-
-        scopes = DefaultScope._instance_dict
-    before = dict(scopes)
+    except ImportError:
+        DefaultScope = None
+    scopes = DefaultScope and DefaultScope._instance_dict.copy()
     yield
     torch.set_default_dtype(dtype)
     torch.set_grad_enabled(gradients)
-    scopes.clear()
-    scopes.update(before)
+    if DefaultScope:
+        DefaultScope._instance_dict = scopes  # mmengine replaces this dict, too
 
 
 @pytest.fixture(scope='session')
@@ -119,6 +118,14 @@ def trained_classifier(tmp_path_factory) -> LibraryRun:
 
     folder = tmp_path_factory.mktemp('classifier')
     return train_epoch(folder, write_classification_config(folder))
+
+
+@pytest.fixture(scope='session')
+def cases(tmp_path_factory) -> dict:
+    """A small network of each task, for exports: config, checkpoint, images."""
+    from helpers.exported import CONFIGS, make_case
+
+    return {task: make_case(task, tmp_path_factory.mktemp(task)) for task in CONFIGS}
 
 
 def train_epoch(folder: Path, config: Path) -> LibraryRun:

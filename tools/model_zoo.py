@@ -16,6 +16,7 @@ from mmca.complexity import Complexity
 from mmca.complexity.config import count_config, input_size
 from mmca.errors import UserError, told_to_the_user
 from mmca.files import write_atomic
+from mmca.publish.index import read_index
 from mmca.reproduce import records
 from mmca.tables import CLASSIFIER, TABLES, Row, Table, all_rows
 from mmca.tables.render import figures, filled_columns, markdown_table
@@ -40,6 +41,13 @@ ATTENTIONS = {
     'se': ('SE', 'Squeeze-and-Excitation'),
     'cbam': ('CBAM', 'CBAM'),
     'ca': ('CA', 'Coordinate Attention'),
+    'eca': ('ECA', 'ECA'),
+    'triplet': ('triplet attention', 'Triplet Attention'),
+    'simam': ('SimAM', 'SimAM'),
+    'ema': ('EMA', 'EMA'),
+    'ela': ('ELA', 'ELA'),
+    'scsa': ('SCSA', 'SCSA'),
+    'strip': ('strip attention', 'Strip Attention'),
 }
 
 
@@ -51,6 +59,13 @@ class Model(NamedTuple):
     size: str
     batch_size: int
     length: tuple[str, int]
+
+
+def attention_names(row: Row) -> tuple[str, str]:
+    """Names of a row's attention on the page, with what is special about it, and in metafiles."""
+    kind, _, variant = row.attention.partition('-')
+    short, long = ATTENTIONS[kind]
+    return f'{short}, {variant}' if variant else short, long
 
 
 def trained_value(config: str) -> float | None:
@@ -87,10 +102,11 @@ def metafile(table: Table) -> str:
     mim and others take a metric in ``Results`` for that of the weights.
     """
     models = []
+    published = read_index(ROOT / 'results/published.json')
     method = '' if table.method == CLASSIFIER else table.method.name
     for config, row in table_configs(table):
         model, ours = read_model(config), trained_value(config)
-        architecture = [model.backbone, ATTENTIONS[row.attention][1], method]
+        architecture = [model.backbone, attention_names(row)[1], method]
         metadata = {
             'Parameters': model.counts.parameters,
             'FLOPs': model.counts.multiply_adds,
@@ -106,8 +122,9 @@ def metafile(table: Table) -> str:
             'Name': config,
             'In Collection': method or model.backbone.split()[0],
             'Config': f'configs/{config}.py',
-            # mim download shows it in place of a file; it splits at commas.
-            'Weights': f'no checkpoint is published yet: mim train mmca {config}.py makes one',
+            # Without an address mim download shows this in its place; it splits at commas.
+            'Weights': published.url(config)
+            or f'no checkpoint is published yet: mim train mmca {config}.py makes one',
             'Metadata': metadata,
         }
         if ours is not None:
@@ -139,7 +156,7 @@ def page_table(table: Table) -> str:
     lines = [header]
     for config, row in table_configs(table):
         model, ours = read_model(config), trained_value(config)
-        name = ' + '.join(filter(None, (model.backbone, ATTENTIONS[row.attention][0])))
+        name = ' + '.join(filter(None, (model.backbone, attention_names(row)[0])))
         link = f'[`{config}`](../configs/{config}.py)'
         trained = '' if ours is None else f'{ours:.2f}'
         lines.append([name, link, *figures(row, model.counts, trained)])
@@ -160,12 +177,13 @@ def page() -> str:
         '*Ours* is the metric of a training of ours; it is blank where there was none.',
         '',
         '`mbv1`, `mbv2`, `mbv3`: MobileNetV1 to V3, `mnext`: MobileNeXt, `mnasneta1`: MnasNet-A1,',
-        '`effnetb0`: EfficientNet-B0; `se`, `cbam`, `ca`: its attention. `_w075`, `_w050`: width',
-        '0.75 and 0.5; `_x`, `_y`: attention in one direction only; `_r16`: reduction 16; `_last`:',
-        'attention after the last depthwise convolution; `_s8`: output stride 8, else 16; `_1gpu`:',
-        'the same total batch on one GPU; `_from_imagenet`: from plain',
+        '`effnetb0`: EfficientNet-B0; `se`, `cbam`, `ca`, ...: its attention. `_w075`, `_w050`:',
+        'width 0.75 and 0.5; `_x`, `_y`: attention in one direction only; `_r12`, `_r16`, `_r24`:',
+        'its reduction; `_last`: attention after the last depthwise convolution; `_s8`: output',
+        'stride 8, else 16; `_1gpu`: the same total batch on one GPU; `_from_imagenet`: from plain',
         'ImageNet weights, into which the attention is [inserted](pretrained.md); `_small_priors`:',
-        'the same, with priors from 20 pixels on.',
+        'the same, with priors from 20 pixels on; `mbv2eca` to `mbv2strip`, `mbv2carelu` and',
+        '`mbv2cbamhswish`: of the [comparison of eleven attentions](attentions.md).',
     ]
     for table in TABLES:
         sizes = {read_model(config).size for config, _ in table_configs(table)}

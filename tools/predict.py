@@ -1,4 +1,4 @@
-"""Predict on pictures, folders, videos or a camera with a trained network.
+"""Predict on pictures, folders, videos or a camera with a trained network or an exported file.
 
 Writes pictures with the prediction drawn over them, and files for programs: masks (PNG, pixels are
 numbers of classes) of a segmentation, COCO annotations (JSON) of a detection, a table (CSV) of all.
@@ -8,6 +8,7 @@ Inputs that cannot be read are told, and the rest goes on; the exit status is th
 import argparse
 
 from mmca.errors import told_to_the_user
+from mmca.export.targets import is_exported
 
 
 def above_zero(text: str) -> float:
@@ -27,14 +28,15 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        usage='%(prog)s CONFIG CHECKPOINT INPUT [INPUT ...] --out DIR',
+        usage='%(prog)s (CONFIG CHECKPOINT | EXPORTED) INPUT [INPUT ...] --out DIR [options]',
     )
-    parser.add_argument('network', nargs=2, metavar='CONFIG CHECKPOINT', help='the network')
     parser.add_argument(
-        'inputs',
+        'network',
         nargs='+',
-        metavar='INPUT',
-        help='image, folder (with those in it), glob in quotes, video, or number of a camera',
+        metavar='CONFIG CHECKPOINT INPUT',
+        help='a network: config and checkpoint, or in place of the two a file that tools/export.py '
+        'wrote; then images, folders (with those in them), globs in quotes, videos, or the number '
+        'of a camera',
     )
     parser.add_argument('--out', required=True, help='folder to write to')
     parser.add_argument(
@@ -55,7 +57,13 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--frames', type=count, help='most frames of each video or camera')
     parser.add_argument('--device', help='cpu, cuda:1, ... (default: a GPU if there is one)')
-    return parser.parse_args()
+    args = parser.parse_intermixed_args()
+    words = args.network
+    size = 1 if is_exported(words[0]) else 2
+    args.network, args.inputs = words[:size], words[size:]
+    if not args.inputs:
+        parser.error(f'give {"CHECKPOINT and " * (len(words) < size)}INPUT behind {words[-1]}')
+    return args
 
 
 def main() -> None:

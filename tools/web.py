@@ -1,7 +1,7 @@
 """Look at what networks say of a picture, and at their attention, in the browser.
 
-NETWORKS are a config and a checkpoint each; several of one task are shown beside each other.
-Without any, it is the network that `make demo` trains.
+NETWORKS are a config and a checkpoint each, or an exported file; several of one task are shown
+beside each other. Without any, it is the network that `make demo` trains.
 """
 
 import argparse
@@ -13,7 +13,9 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('networks', nargs='*', metavar='NETWORKS', help='CONFIG CHECKPOINT')
+    parser.add_argument(
+        'networks', nargs='*', metavar='NETWORKS', help='CONFIG CHECKPOINT, or EXPORTED'
+    )
     parser.add_argument(
         '--host',
         default='127.0.0.1',

@@ -1,7 +1,12 @@
 _base_ = './default_runtime.py'
 default_scope = 'mmseg'
 custom_imports = dict(
-    imports=['mmca', 'mmca.models.decode_heads', 'mmca.datasets.transforms.segmentation'],
+    imports=[
+        'mmca',
+        'mmca.models.decode_heads',
+        'mmca.datasets.transforms.segmentation',
+        'mmca.datasets.transforms.seg_augmentation',
+    ],
     allow_failed_imports=False,
 )
 default_hooks = dict(

@@ -32,6 +32,9 @@ def _resizes(pipeline: Iterable) -> Iterator[tuple[str, Callable[[int, int], flo
     """(setting, smallest factor for a longer and a shorter side, what is added to round)."""
     for item in leaf_transforms(pipeline or []):
         name = type_name(item)
+        if name == 'SegAugmentation':  # resizes, then crops
+            yield f'{name}(scale={item["scale"]})', _within(_least(item)), 0.5
+            return
         if any(word in name for word in _RESHAPING) or (
             'Resize' in name and item.get('scale') and item.get('keep_ratio') is False
         ):
@@ -48,6 +51,11 @@ def _resizes(pipeline: Iterable) -> Iterator[tuple[str, Callable[[int, int], flo
 
 def _within(scale: tuple[float, float]) -> Callable[[int, int], float]:
     return lambda long, short: min(max(scale) / long, min(scale) / short)
+
+
+def _least(item: Mapping) -> tuple[int, int]:
+    least = min(item.get('ratio_range') or (0.5,))
+    return tuple(int(side * least) for side in item['scale'])
 
 
 def _scales(item: Mapping) -> Iterator[tuple[float, float]]:

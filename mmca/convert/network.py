@@ -127,11 +127,13 @@ def _reduction(kind: str, kernels: Shapes) -> int:
     highest = max((channels for _, channels, *_ in squeezes), default=1)
 
     def fitting(reduction: int) -> int:
-        return sum(middle == max(least, channels // reduction) for middle, channels, *_ in squeezes)
+        return sum(
+            squeezed == max(least, channels // reduction) for squeezed, channels, *_ in squeezes
+        )
 
     # Several may fit, of a narrow network above all: those in use first.
     return max((32, 24, 16, *range(1, highest + 1)), key=fitting)
 
 
-def _ends_with(kernels: Shapes, ending: str) -> Iterator[Size]:
-    return (shape for key, shape in kernels.items() if key.endswith(ending))
+def _ends_with(kernels: Shapes, suffix: str) -> Iterator[Size]:
+    return (shape for key, shape in kernels.items() if key.endswith(suffix))

@@ -48,8 +48,8 @@ class Scheme:
     def coverage(self, keys: Iterable[str]) -> float:
         """Share of the plain backbone's weights that are among their ``keys``."""
         table = dict(self.pairs)
-        wanted = _plain_weights(self.architecture)
-        return len(wanted & {_translate(key, table) for key in keys}) / len(wanted)
+        expected = _plain_weights(self.architecture)
+        return len(expected & {_translate(key, table) for key in keys}) / len(expected)
 
 
 def _translate(key: str, table: dict[str, str]) -> str | None:

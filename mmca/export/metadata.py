@@ -1,7 +1,7 @@
 """What an exported file says of itself."""
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ class ExportMetadata:
         config_hash: SHA-256 of the config's settings.
         mmca_version: The version that wrote the file.
         int8: Whether it is quantised.
+        loading: Options by which the test pipeline's LoadImageFromFile decodes an image file.
     """
 
     task: str
@@ -60,6 +61,7 @@ class ExportMetadata:
     config_hash: str
     mmca_version: str
     int8: bool = False
+    loading: dict[str, Any] = field(default_factory=lambda: {'imdecode_backend': 'pillow'})
 
     def to_json(self) -> str:
         """As text that :meth:`from_json` reads."""
@@ -74,7 +76,7 @@ class ExportMetadata:
         """
         try:
             entries = json.loads(text)
-            names = {field.name for field in fields(cls)}
+            names = {entry.name for entry in fields(cls)}
             known = {key: _tuples(value) for key, value in entries.items() if key in names}
             return cls(**known)
         except (ValueError, TypeError, AttributeError) as error:

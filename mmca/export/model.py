@@ -2,15 +2,16 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mmengine.config import Config
 from mmengine.registry import DATASETS, MODELS, DefaultScope
 from torch import Tensor, nn
 
 from mmca.checkpoint import load_file, require_match, state_dict_of
-from mmca.config_walk import config_datasets, leaf_transforms
+from mmca.config_walk import config_datasets, leaf_transforms, loading_of
 from mmca.errors import UserError
 from mmca.export.metadata import ExportMetadata
 from mmca.export.resizing import resizing_of
@@ -61,6 +62,7 @@ class LoadedModel(NamedTuple):
             channel_order='bgr',
             to_rgb=to_rgb,
             resize=resizing_of(pipeline),
+            loading=loading_of(pipeline),
             config=Path(self.cfg.filename or '').name,
             config_hash=hash_of(self.cfg),
             mmca_version=__version__,
@@ -93,25 +95,43 @@ def load_model(cfg: Config, checkpoint: str | Path) -> LoadedModel:
         with MODELS.switch_scope_and_registry(None) as registry:
             model = registry.build(settings)
         content = load_file(checkpoint)
-        classes, palette = _classes(cfg, content)
+        classes, palette = classes_of(cfg, content)
     weights = state_dict_of(content, str(checkpoint), own=model.state_dict())
     remedy = f'Give one that was trained with {Path(cfg.filename or "this config").name}.'
     require_match(weights, model, f'Checkpoint {checkpoint}', remedy)
     model.load_state_dict(weights)
+    if not isinstance(palette, (list, tuple)) or len(palette) != len(classes):
+        palette = ()
+    palette = tuple(tuple(map(int, colour)) for colour in palette)
     return LoadedModel(model.eval(), cfg, task, classes, palette)
 
 
-def _classes(cfg: Config, checkpoint: dict) -> tuple[tuple, tuple]:
-    """Names and colours of the classes: the checkpoint's, else the config's or its dataset's."""
+def classes_of(cfg: Config, checkpoint: Mapping) -> tuple[tuple[str, ...], Any]:
+    """Names and palette: the checkpoint's, else the config's, else its dataset's, else numbers.
+
+    The palette is as it was given: one colour for each class, a name such as mmdet's ``'random'``,
+    or None.
+    """
     meta = checkpoint.get('meta')
-    known = dict((meta if isinstance(meta, dict) else {}).get('dataset_meta') or {})
-    if not known.get('classes'):
-        for _, dataset in config_datasets(cfg, ['test_dataloader']):
-            cls = DATASETS.get(dataset['type']) if isinstance(dataset['type'], str) else None
-            known = {**getattr(cls, 'METAINFO', {}), **(dataset.get('metainfo') or {})}
-            break
-    classes = tuple(map(str, known.get('classes') or ()))
-    palette = known.get('palette')
-    if not isinstance(palette, (list, tuple)) or len(palette) != len(classes):
-        palette = ()
-    return classes, tuple(tuple(map(int, colour)) for colour in palette)
+    entries = [meta.get('dataset_meta') or {}] if isinstance(meta, Mapping) else []
+    for _, dataset in config_datasets(cfg, ['test_dataloader']):
+        entries.append(dataset.get('metainfo') or {})
+        kind = dataset.get('type')
+        if isinstance(kind, str):
+            with DATASETS.switch_scope_and_registry(None) as registry:
+                kind = registry.get(kind)
+        entries.append(getattr(kind, 'METAINFO', {}))
+    entries = [{key.lower(): value for key, value in entry.items()} for entry in entries]
+    numbers = {'classes': tuple(map(str, range(_num_classes(cfg.model))))}
+    found = next((entry for entry in entries if entry.get('classes')), numbers)
+    names = found['classes']
+    names = (names,) if isinstance(names, str) else tuple(map(str, names))
+    return names, found.get('palette')
+
+
+def _num_classes(node: Any) -> int:
+    """The greatest ``num_classes`` anywhere in a config."""
+    children = node.values() if isinstance(node, Mapping) else node
+    nested = [_num_classes(c) for c in children if isinstance(c, (Mapping, list, tuple))]
+    own = node.get('num_classes') if isinstance(node, Mapping) else None
+    return max([own if isinstance(own, int) else 0, *nested])

@@ -2,9 +2,9 @@
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-from .opening import BadImageError, raw_mode
+from .opening import BadImageError, raw_mode, turned
 
 COLOR_TYPES = (
     'color',
@@ -57,7 +57,7 @@ def to_array(image: Image.Image, path: str, color_type: str = 'color') -> np.nda
         return _unchanged(image, path)
     image = _eight_bit(image, path)
     if not color_type.endswith('_ignore_orientation'):
-        image = ImageOps.exif_transpose(image)
+        image = turned(image)
     if color_type.startswith('grayscale'):
         return np.array(image if image.mode == 'L' else image.convert('RGB').convert('L'))
     image.load()  # only then is the mode known of all formats

@@ -2,9 +2,9 @@
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-from .opening import BadImageError, raw_mode
+from .opening import BadImageError, raw_mode, turned
 
 _GREATEST = 255  # mmseg keeps labels as uint8
 _SHOWN = 10  # labels in a message
@@ -23,7 +23,7 @@ def to_labels(image: Image.Image, path: str) -> np.ndarray:
         BadImageError: If pixels hold colours, or fractions.
     """
     scale = _SCALE.get(raw_mode(image))
-    image = ImageOps.exif_transpose(image)
+    image = turned(image)
     array = np.asarray(image)
     if image.mode == 'PA':
         array = array[..., 0]
@@ -74,6 +74,14 @@ def label_table(reduce_zero_label: bool, label_map: dict[int, int] | None) -> np
     return table.astype(np.uint8)
 
 
+def outside_table(table: np.ndarray, num_classes: int, ignore_index: int) -> np.ndarray:
+    """For each label of a file whether it is neither a class nor ignored, (256,) of uint8.
+
+    Args: those of :func:`label_problem`.
+    """
+    return ((table >= max(num_classes, 2)) & (table != ignore_index)).astype(np.uint8)
+
+
 def label_problem(
     present: np.ndarray, table: np.ndarray, num_classes: int, ignore_index: int
 ) -> str:
@@ -86,9 +94,9 @@ def label_problem(
         ignore_index (int): The label that does not count.
     """
     num_labels = max(num_classes, 2)
-    allowed = (table < num_labels) | (table == ignore_index)
+    refused = outside_table(table, num_classes, ignore_index).astype(bool)
     known = (present >= 0) & (present <= _GREATEST)
-    outside = sorted([*present[~known].tolist(), *_where(present[known], ~allowed)])
+    outside = sorted([*present[~known].tolist(), *_where(present[known], refused)])
     if not outside:
         return ''
     shown = ', '.join(map(str, outside[:_SHOWN])) + (', ...' if len(outside) > _SHOWN else '')

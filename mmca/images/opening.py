@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from PIL import Image, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from mmca.errors import UserError
 from mmca.files import stand_in
@@ -86,6 +86,13 @@ def raw_mode(image: Image.Image) -> str:
     arguments = image.tile[0][3]
     raw = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
     return raw if isinstance(raw, str) else ''
+
+
+def turned(image: Image.Image) -> Image.Image:
+    """An image as its EXIF says that it lies: Pillow's ``exif_transpose``, without its copy."""
+    image.load()  # TIFF is turned by that
+    is_upright = image.getexif().get(_ORIENTATION, 1) == 1
+    return image if is_upright else ImageOps.exif_transpose(image)
 
 
 def displayed_size(image: Image.Image) -> tuple[int, int]:

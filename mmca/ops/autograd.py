@@ -29,9 +29,7 @@ def dense(x: Tensor) -> Tensor:
 
 def _like(g: Tensor, x: Tensor) -> Tensor:
     """A gradient may come expanded, in the other memory format, or in gaps."""
-    if g.stride() == x.stride() and g.dtype == x.dtype:
-        return g
-    return torch.empty_like(x).copy_(g)
+    return g if g.stride() == x.stride() and g.dtype == x.dtype else torch.empty_like(x).copy_(g)
 
 
 def _convolution_backward(g: Tensor, x: Tensor, conv: list[Tensor], *needed: bool) -> tuple:

@@ -118,9 +118,7 @@ def build(arch: str) -> Path:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog='python -m mmca.ops.build', description='Compile the fast CPU kernels beforehand.'
-    )
+    parser = argparse.ArgumentParser('python -m mmca.ops.build', description='Compile the kernels.')
     about = 'native (default): for this processor; avx2: for any x86-64 with AVX2, as for an image'
     parser.add_argument('--arch', choices=sorted(ARCHITECTURES), default='native', help=about)
     try:

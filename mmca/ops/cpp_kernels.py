@@ -56,12 +56,12 @@ class Statistics(NamedTuple):
 
 def has_standard_layers(attention: nn.Module) -> bool:
     """Whether the attention is what the kernels compute: h-swish, sigmoids, affine batch norm."""
-    norm, others = attention.bn1, (attention.act, attention.gate)
     convs = [getattr(attention, name, None) for name in ('conv1', 'conv_h', 'conv_w')]
     return (
         all(type(conv) is nn.Conv2d for conv in convs)
-        and (type(norm) is nn.BatchNorm2d and norm.affine)
-        and [type(layer) for layer in others] == [nn.Hardswish, nn.Sigmoid]
+        and (type(attention.bn1) is nn.BatchNorm2d and attention.bn1.affine)
+        and type(attention.act) is nn.Hardswish
+        and type(attention.gate) is nn.Sigmoid
     )
 
 
@@ -147,5 +147,5 @@ class CppKernels:
         gated: Tensor | None,
     ) -> list[Tensor]:
         """Gradients of the weights; fills ``grad_x``, which may be ``g``, and ``gated``."""
-        again = () if gated is None else (gated,)
+        again = [] if gated is None else [gated]
         return self._backward(g, x, relu6, kept, weights, *statistics, grad_x, again)

@@ -112,10 +112,9 @@ class Fusion:
     def _fixed_norms(self) -> list[FixedNorm] | None:
         """The norms before and after the attention, if all are fixed and can be fused."""
         norms = [stage.norm for stage in (self.before, self.after) if stage]
-        for norm in norms:
-            if type(norm) is not nn.BatchNorm2d or not is_fixed(norm) or norm.weight is None:
-                return None
-        if not is_fixed(self.attention.bn1):
+        if any(type(norm) is not nn.BatchNorm2d or norm.weight is None for norm in norms):
+            return None
+        if not all(map(is_fixed, [*norms, self.attention.bn1])):
             return None
         fixed = [FixedNorm(n.running_mean, n.running_var, n.weight, n.bias) for n in norms]
         return None if any(norm.mean.dtype is not torch.float32 for norm in fixed) else fixed

@@ -114,19 +114,16 @@ def _is_watched() -> bool:
     )
 
 
-def _load(name: str) -> CppKernels | TritonKernels:
-    if name == 'cpp':
-        return CppKernels(build.built() or 'native')
-    from mmca.ops.triton_kernels import TritonKernels  # without Triton an ImportError
-
-    return TritonKernels()
-
-
 def _kernels(name: str) -> CppKernels | TritonKernels | str:
     """The kernels, or the reason why there are none; loaded and tested once in a process."""
     if name not in _loaded:
         try:
-            kernels = _load(name)
+            if name == 'cpp':
+                kernels = CppKernels(build.built() or 'native')
+            else:
+                from mmca.ops import triton_kernels  # without Triton an ImportError
+
+                kernels = triton_kernels.TritonKernels()
             check_kernels(kernels)
             _loaded[name] = kernels
         except Exception as error:  # whatever it is: attention works without

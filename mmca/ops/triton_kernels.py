@@ -131,11 +131,6 @@ def _profile(values: Tensor, x: Tensor) -> Tensor:
     return (values if x.is_contiguous() else values.transpose(1, 2)).contiguous()
 
 
-def _device_of(x: Tensor) -> torch.cuda.device:
-    """Triton launches on the current device, which need not be the tensor's."""
-    return torch.cuda.device(x.device if x.is_cuda else -1)
-
-
 def sums(x: Tensor, *gated: Tensor) -> tuple[Tensor, Tensor]:
     """Means of a dense map along its width, (N, C, H), and along its height, (N, C, W).
 
@@ -150,7 +145,7 @@ def sums(x: Tensor, *gated: Tensor) -> tuple[Tensor, Tensor]:
     ]
     scales = (1.0, 1.0) if gated else (1 / width, 1 / height)
     grid = (triton.cdiv(c, constants['BLOCK_C']), n)
-    with _device_of(x):
+    with torch.cuda.device_of(x):  # Triton launches on the current one
         sum_kernel[grid](x, *inputs, *outs, *scales, *sizes, GATED=bool(gated), **constants)
     return tuple(out.transpose(1, 2) if constants['CHANNELS_LAST'] else out for out in outs)
 
@@ -165,7 +160,7 @@ def gate(
     profiles = [_profile(t, x) for t in (gate_h, gate_w, *(added or (gate_h, gate_w)))]
     grid = (triton.cdiv(c, constants['BLOCK_C']), n, triton.cdiv(height, constants['BLOCK_H']))
     scales = 1 / width, 1 / height
-    with _device_of(x):
+    with torch.cuda.device_of(x):
         gate_kernel[grid](x, *profiles, out, *scales, *sizes, ADDED=bool(added), **constants)
     return out
 

@@ -6,9 +6,12 @@ from typing import NamedTuple
 import numpy as np
 
 from mmca.errors import UserError
+from mmca.export.targets import is_exported
 
+from .exported import ExportedFile
+from .network import Network, Prepared
 from .predictions import Prediction, for_original, reduced
-from .trained import Prepared, TrainedNetwork
+from .trained import TrainedNetwork
 
 MAX_PIXELS = 2**22
 
@@ -19,16 +22,19 @@ class Item(NamedTuple):
     Attributes:
         image: As it was given, (H, W, 3) in BGR order.
         prepared: As the network takes it.
-        shape: (height, width) to which the image was reduced before, else its own.
     """
 
     image: np.ndarray
     prepared: Prepared
-    shape: tuple[int, int]
 
     @property
     def original(self) -> tuple[int, int]:
         return self.image.shape[:2]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(height, width) to which the image was reduced before, else its own."""
+        return self.prepared.size
 
 
 class Predictor:
@@ -37,14 +43,18 @@ class Predictor:
     >>> predictor = mmca.Predictor('configs/deeplabv3_mbv2ca_voc.py', 'iter_30000.pth')
     >>> predictor('street.jpg').class_map.shape
     (1200, 1600)
+    >>> mmca.Predictor('net.onnx')('street.jpg').class_map.shape
+    (1200, 1600)
 
     Images are prepared, and results brought back to the image's size, as mmseg, mmdet and
     mmpretrain do it in a test.
 
     Args:
-        config (str | Path): Config file of mmseg, mmdet or mmpretrain.
-        checkpoint (str | Path): Its weights.
-        device (str | None): Where to compute; default: the first GPU if there is one.
+        network (str | Path): Config file of mmseg, mmdet or mmpretrain, or a file that
+            ``tools/export.py`` wrote.
+        checkpoint (str | Path | None): The weights of the config; an exported file has its own.
+        device (str | None): Where to compute; default: the first GPU if there is one. An exported
+            file computes where its runtime does.
         batch_size (int): Most images of one size that go through the network together.
         max_pixels (int): Most pixels, height times width, that the network gets at once. What the
             test pipeline makes larger than that is reduced before, and its result enlarged.
@@ -55,18 +65,19 @@ class Predictor:
         palette (tuple[tuple[int, int, int], ...]): Their colours, RGB.
 
     Raises:
-        UserError: If the config or checkpoint is missing, or they do not fit each other.
+        UserError: If config, checkpoint or exported file is missing, if the former do not fit each
+            other, or if the runtime of the latter is not installed.
     """
 
     def __init__(
         self,
-        config: str | Path,
-        checkpoint: str | Path,
+        network: str | Path,
+        checkpoint: str | Path | None = None,
         device: str | None = None,
         batch_size: int = 8,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
-        self.network = TrainedNetwork(config, checkpoint, device)
+        self.network = _open(network, checkpoint, device)
         self.task, self.classes = self.network.task, self.network.classes
         self.palette = self.network.palette
         self.batch_size, self.max_pixels = batch_size, max_pixels
@@ -117,12 +128,11 @@ class Predictor:
     def prepare(self, image: np.ndarray) -> Item:
         """An image as :meth:`read` gives it, made ready for :meth:`predict`."""
         prepared = self.network.prepare(image)
-        shape = image.shape[:2]
         pixels = prepared.shape[0] * prepared.shape[1]
         if pixels > self.max_pixels:
             smaller = reduced(image, (self.max_pixels / pixels) ** 0.5)
-            prepared, shape = self.network.prepare(smaller), smaller.shape[:2]
-        return Item(image, prepared, shape)
+            prepared = self.network.prepare(smaller)
+        return Item(image, prepared)
 
     def predict(self, items: Sequence[Item]) -> list[Prediction]:
         """Run the network on images that are prepared and of one shape; one call at a time."""
@@ -145,3 +155,14 @@ class Predictor:
         for shape, numbers in groups.items():
             size = self.batch_of(shape)
             yield from (numbers[start : start + size] for start in range(0, len(numbers), size))
+
+
+def _open(network: str | Path, checkpoint: str | Path | None, device: str | None) -> Network:
+    if not is_exported(network):
+        if checkpoint is None:
+            raise UserError(f'{network}: give the checkpoint of this config, too')
+        return TrainedNetwork(network, checkpoint, device)
+    for name, given in (('checkpoint', checkpoint), ('device', device)):
+        if given is not None:
+            raise UserError(f'{network}: is an exported file, which takes no {name} ({given})')
+    return ExportedFile(network)

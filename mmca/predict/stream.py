@@ -105,7 +105,13 @@ class _Stream:
 
     def _run(self, shape: tuple[int, int]) -> None:
         batch = self.ready.pop(shape)
-        predictions = self.predictor.predict([item for _, _, item in batch])
+        try:
+            predictions = self.predictor.predict([item for _, _, item in batch])
+        except UserError as error:  # an exported file may not take every size
+            for number, frame, _ in batch:
+                told = UserError(f'{frame.label}: {error}')
+                self.finished[number] = Done(frame, error=told)
+            return
         for (number, frame, item), prediction in zip(batch, predictions, strict=True):
             self.finished[number] = self.pool.submit(self._finish, frame, item, prediction)
 

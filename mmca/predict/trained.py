@@ -1,8 +1,8 @@
 """A network of mmseg, mmdet or mmpretrain with the weights of a checkpoint."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,33 +10,25 @@ from mmcv.transforms import Compose
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.model import revert_sync_batchnorm
-from mmengine.registry import DATASETS, MODELS, DefaultScope
+from mmengine.registry import MODELS, DefaultScope
 from torch import nn
 
 from mmca.checkpoint import load_file, require_match, state_dict_of
-from mmca.config_walk import leaf_datasets, library_of, type_name
+from mmca.config_walk import leaf_datasets, library_of, loading_of, type_name
 from mmca.datasets.transforms import LoadImageFromFile
 from mmca.errors import UserError
+from mmca.export.model import classes_of
+from mmca.export.targets import TARGETS
 
 from .colours import complete_palette
+from .gates import attention_layers
+from .network import Network, Prepared
 from .predictions import Classification, Detections, Prediction, Segmentation
 
 TASKS = {'mmseg': 'segmentation', 'mmdet': 'detection', 'mmpretrain': 'classification'}
 
 
-class Prepared(NamedTuple):
-    """An image as the network takes it.
-
-    Attributes:
-        data: What a batch is made of.
-        shape: (height, width) of it; only those of one shape make a batch.
-    """
-
-    data: Any
-    shape: tuple[int, int]
-
-
-class TrainedNetwork:
+class TrainedNetwork(Network):
     """Predicts as the test of the config does, on images instead of a dataset.
 
     Args:
@@ -54,6 +46,11 @@ class TrainedNetwork:
     ) -> None:
         if not Path(config).is_file():
             raise UserError(f'{config}: no such config; they are in configs/')
+        if not str(config).endswith(('.py', '.json', '.yaml', '.yml')):
+            raise UserError(
+                f'{config}: neither a config (.py) nor an exported file '
+                f'({", ".join(TARGETS.values())})'
+            )
         cfg = Config.fromfile(config)
         scope = library_of(cfg.get('model') or {}) or cfg.get('default_scope')
         if scope not in TASKS:
@@ -67,11 +64,12 @@ class TrainedNetwork:
             self.model = revert_sync_batchnorm(MODELS.build(cfg.model))
             first, rest = _test_pipeline(cfg, config)
             self._pipeline = Compose(rest)
-            self.classes, palette = _classes(cfg, loaded)
+            self.classes, palette = classes_of(cfg, loaded)
         self._to_float32 = first.pop('to_float32', False)
-        self.loader = LoadImageFromFile(**{'imdecode_backend': 'cv2', **first})
+        self.loader = LoadImageFromFile(**first)
         self.palette = complete_palette(palette, len(self.classes))
         _load(self.model, loaded, str(checkpoint))
+        self.attentions = attention_layers(self.model)
         self.model.to(device or ('cuda' if torch.cuda.is_available() else 'cpu')).eval()
 
     def prepare(self, image: np.ndarray) -> Prepared:
@@ -80,7 +78,7 @@ class TrainedNetwork:
         shape = image.shape[:2]
         info = dict(img=image, img_shape=shape, ori_shape=shape, img_path='', img_id=0)
         data = self._pipeline(info)
-        return Prepared(data, tuple(data['inputs'].shape[-2:]))
+        return Prepared(data, tuple(data['inputs'].shape[-2:]), shape)
 
     def predict(self, batch: Sequence[Prepared]) -> list[Prediction]:
         """Run the network once on images of one shape."""
@@ -112,35 +110,9 @@ def _test_pipeline(cfg: Config, config: str | Path) -> tuple[dict, list[dict]]:
             f'{config}: test_dataloader.dataset.pipeline does not begin with LoadImageFromFile, so '
             'it is not known how its network takes images'
         )
-    options = {key: value for key, value in first.items() if key != 'type'}
+    options = {key: value for key, value in first.items() if key != 'type'} | loading_of([first])
     rest = [t for t in others if not type_name(t).startswith(('Load', 'FilterAnnotations'))]
     return options, rest
-
-
-def _classes(cfg: Config, checkpoint: Mapping) -> tuple[tuple[str, ...], Any]:
-    """Names and palette: the checkpoint's, else the config's, else its dataset's, else numbers."""
-    meta = checkpoint.get('meta')
-    entries = [meta.get('dataset_meta') or {}] if isinstance(meta, Mapping) else []
-    for dataset in leaf_datasets(cfg.test_dataloader.dataset):
-        entries.append(dataset.get('metainfo') or {})
-        kind = dataset.get('type')
-        if isinstance(kind, str):
-            with DATASETS.switch_scope_and_registry(None) as registry:
-                kind = registry.get(kind)
-        entries.append(getattr(kind, 'METAINFO', {}))
-    entries = [{key.lower(): value for key, value in entry.items()} for entry in entries]
-    numbers = {'classes': tuple(map(str, range(_num_classes(cfg.model))))}
-    found = next((entry for entry in entries if entry.get('classes')), numbers)
-    names = found['classes']
-    return ((names,) if isinstance(names, str) else tuple(names)), found.get('palette')
-
-
-def _num_classes(node: Any) -> int:
-    """The greatest ``num_classes`` anywhere in a config."""
-    children = node.values() if isinstance(node, Mapping) else node
-    nested = [_num_classes(c) for c in children if isinstance(c, (Mapping, list, tuple))]
-    own = node.get('num_classes') if isinstance(node, Mapping) else None
-    return max([own if isinstance(own, int) else 0, *nested])
 
 
 def _load(model: nn.Module, loaded: dict, source: str) -> None:

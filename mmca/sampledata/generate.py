@@ -63,7 +63,7 @@ def generate(settings: SampleSettings, root: Path, layout: str = 'voc2012') -> b
                 f'--{split} must be at least {LAYOUTS[layout].minimum} with --layout {layout}, '
                 f'so that all 20 classes occur, got {count}'
             )
-    wanted = {'layout': layout, **settings.as_dict()}
+    expected = {'layout': layout, **settings.as_dict()}
     state = read_state(root)
     if state is None:
         leftover = {partial_of(root / STATE_FILE).name}
@@ -72,10 +72,10 @@ def generate(settings: SampleSettings, root: Path, layout: str = 'voc2012') -> b
                 f'{root} is not empty and holds no sample ({STATE_FILE} is missing); nothing was '
                 'written. Give another folder with --out.'
             )
-    elif state['settings'] != wanted:
+    elif state['settings'] != expected:
         differing = ', '.join(
             f'{key} is {state["settings"].get(key)}, not {value}'
-            for key, value in wanted.items()
+            for key, value in expected.items()
             if state['settings'].get(key) != value
         )
         raise SampleError(
@@ -85,10 +85,12 @@ def generate(settings: SampleSettings, root: Path, layout: str = 'voc2012') -> b
     elif state['complete']:
         return False
 
-    _write_state(root, wanted, complete=False)
-    write_atomic(root / 'README.txt', _README.format(**wanted, out=shlex.quote(str(root))).encode())
+    _write_state(root, expected, complete=False)
+    write_atomic(
+        root / 'README.txt', _README.format(**expected, out=shlex.quote(str(root))).encode()
+    )
     LAYOUTS[layout].write(settings, root)
-    _write_state(root, wanted, complete=True)
+    _write_state(root, expected, complete=True)
     return True
 
 

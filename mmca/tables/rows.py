@@ -26,14 +26,16 @@ class Row:
 
     Attributes:
         table: That it stands in.
-        run: What ``tools/reproduce.py run`` calls the rows that it trains with this one; empty if
-            it trains this one in none.
+        run: What ``tools/reproduce.py run`` calls the rows that it trains with this one; several
+            names, with spaces between them, if it stands in several; empty if it trains this one
+            in none.
         config: Name of its config, without folder and suffix.
         alternative: A second config that fits the row: MobileNeXt with its attention after the
             last depthwise convolution. Figure and text put it after the first, the published
             parameters fit the last better.
         backbone: As printed.
-        attention: ``'none'``, ``'se'``, ``'cbam'`` or ``'ca'``.
+        attention: ``'none'``, ``'se'``, ``'cbam'``, ``'ca'`` or another one's short name; behind
+            a hyphen what differs from its other rows, as in ``'ca-x'`` or ``'se-r12'``.
         pretraining: The classifier whose backbone the row starts from; None if from scratch.
         sample: Name of the same model's config on the synthetic sample; empty if there is none.
         parameters: Published, in millions.
@@ -121,8 +123,8 @@ def runs() -> dict[str, list[Row]]:
     """What ``tools/reproduce.py`` trains together, by name."""
     found: dict[str, list[Row]] = {}
     for row in all_rows():
-        if row.run:
-            found.setdefault(row.run, []).append(row)
+        for name in row.run.split():
+            found.setdefault(name, []).append(row)
     return found
 
 

@@ -17,7 +17,7 @@ from mmca.errors import UserError
 from mmca.images.opening import open_image
 from mmca.predict import Detections, Predictor, Segmentation
 from mmca.predict.drawing import draw
-from mmca.predict.gates import Gates, attention_layers, gates_of, maps_around
+from mmca.predict.gates import Gates, gates_of, maps_around
 
 # Of a picture that is shown; the network gets the picture as it is.
 _SHOWN = 1000
@@ -66,7 +66,7 @@ def look_at(path: str, networks: Mapping[str, Predictor]) -> tuple[str, Look]:
     parts, gates = [], {}
     for name, predictor in networks.items():
         image = predictor.read(path)
-        layers = attention_layers(predictor.network.model)
+        layers = predictor.network.attentions
         started = time.perf_counter()
         item = predictor.prepare(image)
         with maps_around(layers) as maps:

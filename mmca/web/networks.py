@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from mmca.errors import UserError
+from mmca.export.targets import is_exported
 from mmca.predict import Predictor
-from mmca.predict.gates import attention_layers
 
 DEMO = 'configs/deeplabv3_mbv2ca_sample.py', 'work_dirs/demo'
 
@@ -16,7 +16,8 @@ def load_networks(arguments: Sequence[str]) -> dict[str, Predictor]:
     """Predictors of the networks that a command line names, by their attention.
 
     Args:
-        arguments (Sequence[str]): ``CONFIG CHECKPOINT`` of each; none: the demo's.
+        arguments (Sequence[str]): ``CONFIG CHECKPOINT`` of each, or an exported file; none: the
+            demo's.
 
     Raises:
         UserError: If one cannot be had, or if their tasks differ.
@@ -24,12 +25,14 @@ def load_networks(arguments: Sequence[str]) -> dict[str, Predictor]:
     words = list(arguments) or _demo()
     predictors: dict[str, Predictor] = {}
     while words:
-        config = words.pop(0)
-        if not words:
-            raise UserError(f'{config}: give a checkpoint behind it')
-        predictor = Predictor(config, words.pop(0))
+        network = [words.pop(0)]
+        if not is_exported(network[0]):
+            if not words:
+                raise UserError(f'{network[0]}: give a checkpoint behind it')
+            network.append(words.pop(0))
+        predictor = Predictor(*network)
         predictor(np.zeros((64, 64, 3), np.uint8))  # the first call takes longer
-        name = _name(predictor, Path(config).stem)
+        name = _name(predictor, Path(network[0]))
         while name in predictors:
             name += ' (another)'
         predictors[name] = predictor
@@ -51,6 +54,8 @@ def _demo() -> list[str]:
     return [config, str(found[0])]
 
 
-def _name(predictor: Predictor, config: str) -> str:
-    kinds = {type(layer).__name__ for layer in attention_layers(predictor.network.model).values()}
-    return f'{config} ({", ".join(sorted(kinds)) or "no attention"})'
+def _name(predictor: Predictor, path: Path) -> str:
+    if is_exported(path):
+        return path.name
+    kinds = {type(layer).__name__ for layer in predictor.network.attentions.values()}
+    return f'{path.stem} ({", ".join(sorted(kinds)) or "no attention"})'

@@ -6,7 +6,6 @@ from typing import Any
 
 from mmca.errors import UserError
 from mmca.predict import Predictor
-from mmca.predict.gates import attention_layers
 
 from .look import Look, check_picture, draw_gates, failure, look_at
 
@@ -126,5 +125,5 @@ def _build(gradio: Any, networks: Mapping[str, Predictor], max_megapixels: float
 
 def _layer_names(networks: Mapping[str, Predictor]) -> list[str]:
     """The attentions, by their names in the network that has most of them."""
-    found = [list(attention_layers(p.network.model)) for p in networks.values()]
+    found = [list(p.network.attentions) for p in networks.values()]
     return max(found, key=len)

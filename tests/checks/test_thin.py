@@ -42,6 +42,13 @@ def test_the_smallest_of_random_scales_counts():
         smallest(dict(img=np.zeros((1, 3000, 3), np.uint8)))
 
 
+def test_what_resizes_and_crops_in_one_counts():
+    one = dict(type='mmca.SegAugmentation', scale=(2048, 512), crop_size=(512, 512))
+    thin = thin_images([one, dict(BASE, scale_factor=0.1)])
+    assert thin((3000, 1)).startswith('is of 3000x1 pixels, of which SegAugmentation(scale=')
+    assert not thin((2000, 1))
+
+
 def test_alternatives_all_count_and_what_follows_a_crop_does_not():
     several = dict(type='TestTimeAug', transforms=[[dict(BASE, scale_factor=f) for f in (1, 0.1)]])
     assert thin_images([several])((90, 4)) and not thin_images([several])((90, 5))

@@ -31,6 +31,8 @@ REFERENCE = {
     'mbv2cbam_imagenet_w050': (2.069, 98),
     'mbv2ca_imagenet_w050': (2.096, 99),
     'mbv2ca_r16_imagenet': (4.367, 311.8),
+    'mbv2ca_x_imagenet': (3.891, None),
+    'mbv2ca_y_imagenet': (3.891, None),
     'mnext_imagenet': (3.535, 311.3),
     # The reference prints 3.913, cut off: 3,535,416 and, by hand, 378,141 of the attentions.
     'mnextse_imagenet': (3.914, None),

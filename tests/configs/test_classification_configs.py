@@ -11,11 +11,13 @@ from PIL import Image
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 BACKBONES = ('mbv2', 'mbv2se', 'mbv2cbam', 'mbv2ca', 'mnext', 'mnextse', 'mnextca')
-ABLATIONS = ('mbv2ca_x', 'mbv2ca_y', 'mbv2ca_r16', 'mnextse_last', 'mnextca_last')
+ABLATIONS = ('mbv2ca_x', 'mbv2ca_y', 'mbv2ca_r16', 'mbv2ca_r24', 'mbv2se_r12', 'mbv2cbam_r12')
+PLACES = ('mnextse_last', 'mnextca_last')
+FURTHER = ('eca', 'triplet', 'simam', 'ema', 'ela', 'scsa', 'strip', 'carelu', 'cbamhswish')
 OTHERS = ('mbv1', 'mbv3', 'mnasneta1')
 EFFICIENTNETS = ('effnetb0', 'effnetb0se', 'effnetb0cbam', 'effnetb0ca')
 IMAGENET = [
-    *(f'{name}_imagenet' for name in BACKBONES + ABLATIONS + OTHERS),
+    *(f'{name}_imagenet' for name in BACKBONES + ABLATIONS + PLACES + OTHERS),
     *(f'{name}_imagenet_{width}' for name in BACKBONES for width in ('w075', 'w050')),
 ]
 CIFAR10 = [f'{name}_cifar10' for name in BACKBONES if name != 'mnextse']
@@ -24,7 +26,9 @@ MEASURED = [  # this project's tables on CIFAR-10
     for table in ('cifar10_from_imagenet', 'cifar10_w050_30e')
     for name in ('mbv2', 'mbv2se', 'mbv2cbam', 'mbv2ca')
 ]
+MEASURED += [f'mbv2{name}_cifar10_w050_30e' for name in FURTHER]
 SAMPLE = [f'{name}_sample' for name in BACKBONES + EFFICIENTNETS + OTHERS]
+SAMPLE += [f'mbv2{name}_sample_w050' for name in ('', 'se', 'cbam', 'ca', *FURTHER)]
 ORIGINAL_RECIPE = [f'{name}_imagenet' for name in EFFICIENTNETS]
 CLASSES = {'cifar10': 10, 'imagenet': 1000, 'sample': 20}
 
@@ -59,6 +63,39 @@ def test_imagenet_recipe(name):
     augmentation = [t.type for t in cfg.train_dataloader.dataset.pipeline if 'Random' in t.type]
     assert augmentation == ['RandomResizedCrop', 'RandomFlip']
     assert not any(hook.type == 'EMAHook' for hook in cfg.get('custom_hooks', []))
+
+
+# Channels of the 16 maps with an attention.
+HIDDEN = [96, *2 * [144], *3 * [192], *4 * [384], *3 * [576], *3 * [960]]
+
+
+@pytest.mark.parametrize(
+    ('name', 'parameters', 'by_hand'),
+    [
+        ('mbv2ca_x', 3_890_744, lambda c: 2 * c * ca_mid(c, 24) + 3 * ca_mid(c, 24) + c),
+        ('mbv2ca_y', 3_890_744, lambda c: 2 * c * ca_mid(c, 24) + 3 * ca_mid(c, 24) + c),
+        ('mbv2ca', 3_950_648, lambda c: 3 * (c + 1) * ca_mid(c, 32) + 2 * c),
+        ('mbv2ca_r24', 4_086_776, lambda c: 3 * (c + 1) * ca_mid(c, 24) + 2 * c),
+        ('mbv2ca_r16', 4_366_850, lambda c: 3 * (c + 1) * ca_mid(c, 16) + 2 * c),
+        ('mbv2se', 3_888_208, lambda c: (2 * c + 1) * (c // 24) + c),
+        ('mbv2se_r12', 4_264_440, lambda c: (2 * c + 1) * (c // 12) + c),
+        # A 7x7 convolution of two planes, and the weight and bias of its norm.
+        ('mbv2cbam', 3_889_808, lambda c: (2 * c + 1) * (c // 24) + c + 2 * 49 + 2),
+        ('mbv2cbam_r12', 4_266_040, lambda c: (2 * c + 1) * (c // 12) + c + 2 * 49 + 2),
+    ],
+)
+def test_parameters_of_the_ablation(name, parameters, by_hand):
+    """Plain MobileNetV2's, and those of each attention by the papers' equations."""
+    cfg = load(f'{name}_imagenet')
+    init_default_scope(cfg.default_scope)
+    model = MODELS.build(cfg.model)
+    assert sum(p.numel() for p in model.parameters()) == parameters
+    assert 3_504_872 + sum(map(by_hand, HIDDEN)) == parameters
+
+
+def ca_mid(channels: int, reduction: int) -> int:
+    """Channels between coordinate attention's convolutions."""
+    return max(8, channels // reduction)
 
 
 def test_recipe_of_efficientnet():

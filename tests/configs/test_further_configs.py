@@ -8,6 +8,7 @@ from helpers.tools import ROOT
 from helpers.training_step import build, drawn_batch, train_and_validate
 from mmca.checkpoint import CheckpointError
 from mmca.models import MobileNetV3
+from mmca.tables import find_run
 
 CONFIGS = ROOT / 'configs'
 # Millions that the published table prints for the quoted detectors.
@@ -41,6 +42,15 @@ def test_efficientnet_serves_all_tasks(name):
 def test_their_classifiers_train(name):
     model = build(CONFIGS / f'{name}_sample.py')
     train_and_validate(model, drawn_batch('mmpretrain', 64))
+
+
+@pytest.mark.parametrize('row', find_run('attentions'), ids=lambda row: row.attention)
+def test_compared_attentions_train_and_validate(row):
+    """Each with its network of the comparison, on the sample's classes and on CIFAR-10's."""
+    for name, classes in ((row.sample, 20), (row.config, 10)):
+        batch = drawn_batch('mmpretrain', 64)
+        predictions = train_and_validate(build(CONFIGS / f'{name}.py'), batch)
+        assert [p.pred_score.shape for p in predictions] == [(classes,)] * 2
 
 
 def test_mobilenet_v3_is_torchvisions_and_loads_its_weights_strictly(tmp_path):

@@ -13,7 +13,8 @@ OWN_SCHEDULE = {'ssdlite320_mbv2ca_coco_1gpu'}
 
 def plain(name: str) -> str:
     """The config of the same network without attention, at full width."""
-    name = re.sub(r'(mbv2|mnext|effnetb0)(se|cbam|ca)?(_x|_y|_r16|_last)?_', r'\1_', name)
+    kinds = 'se|cbam|cbamhswish|ca|carelu|eca|triplet|simam|ema|ela|scsa|strip'
+    name = re.sub(rf'(mbv2|mnext|effnetb0)({kinds})?(_x|_y|_r\d\d|_last)?_', r'\1_', name)
     return re.sub(r'_w0\d\d$', '', name)
 
 

@@ -254,7 +254,11 @@ def test_a_misspelt_option_on_the_command_line_gets_a_suggestion(tiny_config, tm
         ),
         (MobileNetV2, dict(strides=[1] * 7, dilations=[0] * 7), 'dilations=0 must be a whole num'),
         (MobileNeXt, dict(widen_factor=-1), 'widen_factor=-1 must be above 0'),
-        (MobileNeXt, dict(attention_position='mid'), "position='mid' is not one of 'first'"),
+        (
+            MobileNeXt,
+            dict(attention_position='mid'),
+            "attention_position='mid' is not one of 'before_norm', 'first', 'last'",
+        ),
         (MobileNeXt, dict(expanded_indices=(8,)), 'expanded_indices=8 is not one of 0, 1'),
         (RandomGaussianBlur, dict(prob=1.1), 'prob=1.1 must be between 0 and 1'),
         (RandomGaussianBlur, dict(prob=-0.1), 'prob=-0.1 must be between 0 and 1'),

@@ -25,7 +25,11 @@ on_cpu = pytest.mark.skipif(torch.cuda.is_available(), reason='is about gloo, wi
 def config(tiny_config, tmp_path_factory) -> Path:
     """The tiny config with batches of 2 for each process, and as exact as can be."""
     path = tmp_path_factory.mktemp('configs') / 'exact.py'
-    imports = ['mmca.models.decode_heads', 'mmca.datasets.transforms.segmentation']
+    imports = [
+        'mmca.models.decode_heads',
+        'mmca.datasets.transforms.segmentation',
+        'mmca.datasets.transforms.seg_augmentation',
+    ]
     path.write_text(
         f'_base_ = {str(tiny_config)!r}\n'
         f'custom_imports = dict(imports={["mmca", *imports, "helpers.exact_training"]})\n'

@@ -129,7 +129,6 @@ def test_another_networks_file_is_told(cases, dynamic):
 
 
 def test_eight_bits_are_smaller_and_still_near(cases, tmp_path):
-    pytest.importorskip('ml_dtypes')  # ONNX Runtime's quantisation needs it
     case, path = cases['detection'], tmp_path / 'net.onnx'
     outcome = export(case, path, '--size', 96, 96, '--int8', case.images)
     sizes = re.findall(r'onnx.*, (\S+) MB', outcome.output)

@@ -29,7 +29,12 @@ model = dict(
     bbox_head=dict(in_channels=(24, 1280, 512, 256, 256, 64)),
     test_cfg=dict(max_per_img=20),
 )
-test_dataloader = dict(dataset=dict(pipeline=[dict(type='Resize', scale=(96, 96))]))
+test_pipeline = [
+    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+    dict(type='Resize', scale=(96, 96)),
+    dict(type='PackDetInputs', meta_keys=('img_shape', 'ori_shape', 'scale_factor')),
+]
+test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 """,
 }
 
@@ -85,3 +90,30 @@ def make_case(task: str, folder: Path) -> Case:
     checkpoint = folder / f'{task}.pth'
     torch.save({'state_dict': model.state_dict()}, checkpoint)
     return Case(task, config, checkpoint, images)
+
+
+def write_onnx(case: Case, path: Path, batch: int | None = None) -> Path:
+    """An ONNX file, without the proof of tools/export.py: for any size, or for 72 x 104 pixels."""
+    from mmengine.config import Config
+
+    from mmca.export.model import load_model
+    from mmca.export.network import ExportNetwork
+    from mmca.export.targets import onnx
+
+    loaded = load_model(Config.fromfile(case.config), case.checkpoint)
+    fixed = batch is not None
+    pooling = 'windows' if fixed else 'means'
+    network = ExportNetwork(loaded, pooling, 'NHWC', True, fixed, last_step=True)
+    metadata = loaded.metadata(
+        target='onnx',
+        input_name='images',
+        input_layout='NHWC',
+        output_names=network.output_names,
+        size=(72, 104),
+        dynamic=not fixed,
+        batch=batch or 1,
+        preprocessing=True,
+        nms=getattr(network.network, 'settings', {}),
+    )
+    onnx.write(network, metadata, path)
+    return path

@@ -26,11 +26,14 @@ train_pipeline = [
     dict(type='mmca.SeedAugmentation'),
     dict(type='mmca.LoadImageFromFile'),
     dict(type='mmca.LoadSegAnnotations', num_classes=21),
-    dict(type='RandomResize', scale=(64, 64), ratio_range=(0.75, 2.0), keep_ratio=True),
-    dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.75),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='PhotoMetricDistortion'),
-    dict(type='Pad', size=crop_size, pad_val=dict(img=0, seg=255)),
+    dict(
+        type='mmca.SegAugmentation',
+        scale=(64, 64),
+        ratio_range=(0.75, 2.0),
+        crop_size=crop_size,
+        cat_max_ratio=0.75,
+        photometric=dict(),
+    ),
     dict(type='PackSegInputs'),
 ]
 train_dataloader = dict(
@@ -73,9 +76,11 @@ class Outcome(NamedTuple):
 def run_tool(name: str, *arguments: object) -> Outcome:
     """Run ``tools/<name>.py`` as from the command line, but in this process."""
     import torch
+    from mmengine.registry import DefaultScope
     from mmengine.utils import ManagerMixin
 
     torch.set_num_threads(1)
+    scopes = DefaultScope._instance_dict.copy()
     # As in a fresh process: no logger, message hub or visualizer of an earlier run.
     managers = [ManagerMixin]
     for manager in managers:
@@ -103,6 +108,8 @@ def run_tool(name: str, *arguments: object) -> Outcome:
         except Exception:
             code = 1
             traceback.print_exc()
+    # What follows in this process is in the scope that it was in before.
+    DefaultScope._instance_dict = scopes
     return Outcome(code, written.getvalue())
 
 

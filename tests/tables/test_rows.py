@@ -11,7 +11,7 @@ import pytest
 from mmengine.config import Config
 
 from mmca.complexity.config import count_config, input_size
-from mmca.tables import TABLES, UnknownRowError, all_rows, choose_rows, find_row, runs
+from mmca.tables import TABLES, UnknownRowError, all_rows, choose_rows, find_row, find_run, runs
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / 'configs'
@@ -26,6 +26,23 @@ ATTENTIONS = {
     'mmca.SqueezeExcitation': 'se',
     'mmca.CBAM': 'cbam',
     'mmca.CoordinateAttention': 'ca',
+    'mmca.ECA': 'eca',
+    'mmca.TripletAttention': 'triplet',
+    'mmca.SimAM': 'simam',
+    'mmca.EMA': 'ema',
+    'mmca.ELA': 'ela',
+    'mmca.SCSA': 'scsa',
+    'mmca.StripAttention': 'strip',
+}
+# What a row's attention says behind the hyphen, in configs.
+VARIANTS = {
+    'x': ('axes', 'w'),
+    'y': ('axes', 'h'),
+    'r12': ('reduction', 12),
+    'r16': ('reduction', 16),
+    'r24': ('reduction', 24),
+    'relu': ('act_cfg', dict(type='ReLU')),
+    'hswish': ('act_cfg', dict(type='HSwish')),
 }
 
 
@@ -102,7 +119,11 @@ def test_columns_agree_with_the_configs():
             assert name[0] == kind.removeprefix('mmca.'), config
             size = name[2] if re.fullmatch(r'[\d.]+', name[2]) else 1  # and not B0 or A1
             assert float(size) == (width or 1), config
-            assert row.attention == ATTENTIONS[attention.type if attention else ''], config
+            named, _, variant = row.attention.partition('-')
+            assert named == ATTENTIONS[attention.type if attention else ''], config
+            if variant:
+                option, value = VARIANTS[variant]
+                assert attention[option] == value, config
             # Both strides of DeepLabV3 on VOC are rows of one table, and trained apart.
             if row.run.startswith('voc12_deeplabv3'):
                 assert row.run == f'voc12_deeplabv3_s{stride}'
@@ -144,7 +165,10 @@ def test_tables_that_are_trained_together():
     tables = runs()
     assert list(tables) == [
         'imagenet_mbv2',
+        'imagenet_mbv2_ablation',
+        'imagenet_mbv2_widths',
         'imagenet_mnext',
+        'imagenet_mnext_widths',
         'imagenet_effnet',
         'imagenet_others',
         'coco_ssdlite320',
@@ -155,6 +179,7 @@ def test_tables_that_are_trained_together():
         'cifar10',
         'cifar10_from_imagenet',
         'cifar10_w050_30e',
+        'attentions',
         'camvid_deeplabv3',
         'camvid_deeplabv3_from_imagenet',
         'bccd_ssdlite320',
@@ -164,9 +189,24 @@ def test_tables_that_are_trained_together():
     assert [row.config for row in tables['voc12_deeplabv3_s8']] == [
         f'deeplabv3_{backbone}_voc_s8' for backbone in ('mbv2', 'mbv2se', 'mbv2cbam', 'mbv2ca')
     ]
-    trained = [row for rows in tables.values() for row in rows]
+    trained = list(dict.fromkeys(row for rows in tables.values() for row in rows))
     assert [row for row in trained if row.value is not None] == published_rows()
     assert {row.table for row in trained} == set(TABLES)
+
+
+def test_rows_that_stand_in_two_tables():
+    ablation = [row.attention for row in find_run('imagenet_mbv2_ablation')]
+    variants = ['ca-x', 'ca-y', 'ca-r24', 'ca-r16', 'se-r12', 'cbam-r12']
+    assert ablation == ['none', 'se', 'cbam', 'ca', *variants]
+    assert find_run('imagenet_mbv2_ablation')[:4] == find_run('imagenet_mbv2')
+
+
+def test_all_attentions_and_two_activations_are_compared_on_one_backbone():
+    rows = find_run('attentions')
+    assert {row.attention for row in rows} == {*ATTENTIONS.values(), 'ca-relu', 'cbam-hswish'}
+    assert len(rows) == 13
+    assert all(row.sample and row.value is None for row in rows)
+    assert {tuple(backbone(row.config)[:2]) for row in rows} == {('mmca.MobileNetV2', 0.5)}
 
 
 def test_rows_are_chosen_by_config_or_attention():

@@ -37,13 +37,20 @@ metainfo = dict(
 )
 train_pipeline = [
     dict(type='mmca.SeedAugmentation'),
-    dict(type='mmca.LoadImageFromFile'),
+    dict(type='mmca.LoadImageFromFile', imdecode_backend='cv2'),
     dict(type='mmca.LoadSegAnnotations', num_classes=11, ignore_index=11),
-    dict(type='RandomResize', scale=(480, 360), ratio_range=(0.75, 1.5), keep_ratio=True),
-    dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.75, ignore_index=11),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='PhotoMetricDistortion'),
-    dict(type='Pad', size=crop_size, pad_val=dict(img=0, seg=11)),
+    # RandomResize, RandomCrop, RandomFlip, PhotoMetricDistortion and Pad in one.
+    dict(
+        type='mmca.SegAugmentation',
+        scale=(480, 360),
+        ratio_range=(0.75, 1.5),
+        crop_size=crop_size,
+        cat_max_ratio=0.75,
+        ignore_index=11,
+        flip_prob=0.5,
+        photometric=dict(),
+        pad_val=dict(img=0, seg=11),
+    ),
     dict(type='PackSegInputs'),
 ]
 train_dataloader = dict(

@@ -9,14 +9,18 @@ prepared_root = data_root  # what data_command fills
 crop_size = (768, 768)
 train_pipeline = [
     dict(type='mmca.SeedAugmentation'),
-    dict(type='mmca.LoadImageFromFile'),
+    dict(type='mmca.LoadImageFromFile', imdecode_backend='cv2'),
     dict(type='mmca.LoadSegAnnotations', num_classes=19),
-    dict(type='RandomResize', scale=(2048, 1024), ratio_range=(0.5, 1.75), keep_ratio=True),
-    dict(type='RandomRotate', prob=1.0, degree=1.0, seg_pad_val=255),
-    dict(type='RandomCrop', crop_size=crop_size),
-    dict(type='mmca.RandomGaussianBlur', prob=0.5, sigma_range=(0.0, 1.0)),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='Pad', size=crop_size, pad_val=dict(img=0, seg=255)),
+    # RandomResize, RandomRotate, RandomCrop, mmca.RandomGaussianBlur, RandomFlip and Pad in one.
+    dict(
+        type='mmca.SegAugmentation',
+        scale=(2048, 1024),
+        ratio_range=(0.5, 1.75),
+        rotate=dict(prob=1.0, degree=1.0, seg_pad_val=255),
+        crop_size=crop_size,
+        blur=dict(prob=0.5, sigma_range=(0.0, 1.0)),
+        flip_prob=0.5,
+    ),
     dict(type='PackSegInputs'),
 ]
 train_dataloader = dict(

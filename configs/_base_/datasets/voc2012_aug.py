@@ -8,12 +8,17 @@ prepared_root = data_root  # what data_command fills
 crop_size = (512, 512)
 train_pipeline = [
     dict(type='mmca.SeedAugmentation'),
-    dict(type='mmca.LoadImageFromFile'),
+    dict(type='mmca.LoadImageFromFile', imdecode_backend='cv2'),
     dict(type='mmca.LoadSegAnnotations', num_classes=21),
-    dict(type='RandomResize', scale=(2048, 512), ratio_range=(0.5, 2.0), keep_ratio=True),
-    dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.75),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='Pad', size=crop_size, pad_val=dict(img=0, seg=255)),
+    # RandomResize, RandomCrop, RandomFlip and Pad in one.
+    dict(
+        type='mmca.SegAugmentation',
+        scale=(2048, 512),
+        ratio_range=(0.5, 2.0),
+        crop_size=crop_size,
+        cat_max_ratio=0.75,
+        flip_prob=0.5,
+    ),
     dict(type='PackSegInputs'),
 ]
 train_dataloader = dict(

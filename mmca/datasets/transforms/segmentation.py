@@ -11,6 +11,7 @@ from mmca.images.labels import (
     check_labels,
     label_problem,
     label_table,
+    outside_table,
     present_labels,
     size_problem,
     to_labels,
@@ -65,11 +66,22 @@ class LoadSegAnnotations(_LoadAnnotations):
                 size_problem(path, labels.shape, results['img_path'], results['ori_shape'])
             )
         table = label_table(self._reduces_zero(results), results.get('label_map'))
-        present = present_labels(labels)
-        if problem := label_problem(present, table, self.num_classes, self.ignore_index):
+        if problem := self._problem(labels, table):
             raise BadImageError(f'{path}: {problem}')
-        results['gt_seg_map'] = cv2.LUT(labels.astype(np.uint8, copy=False), table)
+        labels = labels.astype(np.uint8)  # a copy that can be written to
+        is_same = (table == np.arange(len(table))).all()
+        results['gt_seg_map'] = labels if is_same else cv2.LUT(labels, table)
         results['seg_fields'].append('gt_seg_map')
+
+    def _problem(self, labels: np.ndarray, table: np.ndarray) -> str:
+        # Most often the highest label tells, else a table: both are quicker than counting each.
+        outside = outside_table(table, self.num_classes, self.ignore_index)
+        of_bytes = labels.dtype == np.uint8 and labels.size > 0 and outside.any()
+        if of_bytes and (
+            labels.max() < outside.argmax() or not cv2.countNonZero(cv2.LUT(labels, outside))
+        ):
+            return ''
+        return label_problem(present_labels(labels), table, self.num_classes, self.ignore_index)
 
     def _reduces_zero(self, results: dict) -> bool:
         of_dataset = results['reduce_zero_label']

@@ -45,6 +45,11 @@ def require(module: str, target: str) -> ModuleType:
         ) from error
 
 
+def is_exported(path: str | Path) -> bool:
+    """Whether a file's name ends as those of a target."""
+    return str(path).endswith(tuple(TARGETS.values()))
+
+
 def target_of(path: str | Path) -> str:
     """The target whose files end as this one.
 

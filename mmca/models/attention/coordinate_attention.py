@@ -19,7 +19,7 @@ class CoordinateAttention(CoordinateAttentionLayer):
         in_channels (int): Channels C of the input and the output.
         reduction (int): The shared convolution has ``max(min_channels, C // reduction)``
             channels. The paper uses 32 with MobileNetV2 and 24 with MobileNeXt.
-        axes (str): ``'hw'``; or one direction only, the paper's ablation (Table 2):
+        axes (str): ``'hw'``; or one direction only, the paper's ablation (Table 1):
             ``'h'`` keeps the gate that varies along the height (Y attention), ``'w'`` the
             one that varies along the width (X attention).
         min_channels (int): Least channels of the shared convolution.

@@ -179,7 +179,7 @@ void attend(Attention a, int64_t images, T* x) {
   const auto run = [&](int64_t n, int64_t end) {
     using K = PrologueKind;
     for (; n < end; ++n) {
-      T* const image = x + n * s.image_size();
+      T* const image = x + n * s.channels * s.height * s.width;
       a.relu6 ? one(std::integral_constant<K, K::norm_relu6>(), image)
               : one(std::integral_constant<K, K::norm>(), image);
     }

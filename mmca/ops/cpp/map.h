@@ -17,8 +17,6 @@ namespace mmca {
 struct Shape {
   int64_t images, channels, height, width;
   bool channels_last;
-
-  int64_t image_size() const { return channels * height * width; }
 };
 
 // Of both directions: pools, gates, or their gradients.

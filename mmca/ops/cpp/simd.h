@@ -221,8 +221,6 @@ inline void over_segments(int64_t begin, int64_t size, const F& f) {
     f(Segment<half, 1>(begin, size));
   } else if (size > quarter) {
     f(Segment<quarter, 2>(begin, size));
-  } else if (size == quarter) {
-    f(Segment<quarter, 1>(begin, size));
   } else {
     for (int64_t i = 0; i < size; ++i) f(Segment<1, 1>(begin + i, 1));
   }

@@ -1,0 +1,2 @@
+_base_ = './mbv2_sample.py'
+model = dict(backbone=dict(widen_factor=0.5))

@@ -1,0 +1,2 @@
+_base_ = './mbv2ca_imagenet.py'
+model = dict(backbone=dict(attention=dict(reduction=24)))

@@ -1,0 +1,3 @@
+# ReLU, as in the other attentions, in the place of h-swish.
+_base_ = './mbv2ca_cifar10_w050_30e.py'
+model = dict(backbone=dict(attention=dict(act_cfg=dict(type='ReLU'))))

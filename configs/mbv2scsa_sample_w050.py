@@ -1,0 +1,2 @@
+_base_ = './mbv2_sample_w050.py'
+model = dict(backbone=dict(attention=dict(type='mmca.SCSA')))
