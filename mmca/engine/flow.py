@@ -11,7 +11,14 @@ from .config import read_config
 from .distributed import connection_watched, keep_total_batch, leave
 from .here import as_run_here
 from .libraries import prepare_libraries
-from .options import check_out, draw_pictures, scale_learning_rate, use_amp, write_metrics
+from .options import (
+    check_folders,
+    check_out,
+    draw_pictures,
+    scale_learning_rate,
+    use_amp,
+    write_metrics,
+)
 from .resume import choose_start
 from .runner import Runner
 
@@ -30,6 +37,7 @@ def train(args: argparse.Namespace) -> None:
     if args.auto_scale_lr:
         scale_learning_rate(cfg)
     check_input(cfg, ['train_dataloader', 'val_dataloader'])
+    check_folders(cfg)
     with connection_watched(), building_told(cfg):
         runner = Runner.from_cfg(as_run_here(cfg), given=cfg)
         keep_total_batch(runner)
@@ -53,6 +61,7 @@ def test(args: argparse.Namespace) -> None:
     if args.out:
         check_out(args.out)
     check_input(cfg, ['test_dataloader'])
+    check_folders(cfg, args.show_dir)
     with connection_watched(), building_told(cfg):
         runner = Runner.from_cfg(as_run_here(cfg, augmented=args.tta), given=cfg)
         metrics = runner.test()

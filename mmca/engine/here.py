@@ -66,7 +66,7 @@ def _name_files_in_errors(cfg: Config) -> None:
 
 
 def _keep_folders_of_pictures(cfg: Config) -> None:
-    hook = cfg.get('default_hooks', {}).get('visualization')
+    hook = (cfg.get('default_hooks') or {}).get('visualization')
     if hook and (hook.get('draw') or hook.get('enable')):
         wrapped = dict(type='mmca.FolderwiseVisualizationHook', drawing=hook)
         cfg.default_hooks.visualization = wrapped

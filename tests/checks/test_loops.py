@@ -117,6 +117,7 @@ def test_schedulers_that_count_epochs_never_step_in_iterations():
             'would never write one: save_last=False, interval=-1',
         ),
         ('mbv2ca_imagenet', dict(by_epoch=False, interval=1000), ''),
+        ('mbv2ca_imagenet', dict(interval='1'), "interval='1': give a whole number"),
     ],
 )
 @pytest.mark.input_fault(
@@ -160,6 +161,7 @@ def test_a_training_that_would_not_end_does_not_begin(tiny_config, tmp_path):
         (dict(by_epoch=True, max_epochs=-1), 'max_epochs=-1'),
         (dict(by_epoch=True, max_epochs=3, val_interval=0), 'val_interval=0'),
         (dict(type='IterBasedTrainLoop', max_iters=9, val_interval=-1), 'val_interval=-1'),
+        (dict(type='IterBasedTrainLoop', max_iters=9, val_interval='1'), "val_interval='1'"),
     ],
 )
 @pytest.mark.input_fault(
