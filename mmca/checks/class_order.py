@@ -30,8 +30,9 @@ def class_order_problems(cfg: Config, loaders: Sequence[str]) -> list[str]:
             continue
         first = first or (loader, names)
         if difference := order_difference(names, first[1]):
+            other = 'its first dataset' if loader == first[0] else f'the {first[0]}'
             problems.append(
-                f'{loader}: {difference} in the {first[0]}: the label of a class is its place in '
+                f'{loader}: {difference} in {other}: the label of a class is its place in '
                 'metainfo.classes; give all datasets the same list'
             )
     return list(dict.fromkeys(problems))

@@ -1,6 +1,7 @@
 """The metrics that an evaluator will give, against those that are waited for."""
 
 import os
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -14,11 +15,16 @@ from mmca.config_walk import config_datasets, config_metrics, leaf_transforms, t
 from .built import class_of
 from .class_names import class_names
 from .class_numbers import has_metainfo
+from .findings import some
 from .loops import schedulers
 
 _EVALUATORS = {'val_dataloader': 'val_evaluator', 'test_dataloader': 'test_evaluator'}
 # In the names of mmdet's parts for masks; CondInst, BoxInst, RTMDetIns and others have "ins".
 _MASKED = ('mask', 'ins', 'solo', 'yolact', 'panoptic', 'segm')
+_COCO_ITEMS = (
+    *('mAP', 'mAP_50', 'mAP_75', 'mAP_s', 'mAP_m', 'mAP_l'),
+    *('AR@100', 'AR@300', 'AR@1000', 'AR_s@1000', 'AR_m@1000', 'AR_l@1000'),
+)
 _RULE_OPTIONS = ('save_best', 'rule', 'greater_keys', 'less_keys')
 
 
@@ -138,6 +144,15 @@ def _iou_names(cfg: Config, kind: type, options: dict) -> list[str]:
 def _coco_names(cfg: Config, kind: type, options: dict) -> list[str]:
     names = []
     metrics = options.get('metric', 'bbox')
+    if unknown := [item for item in options.get('metric_items') or () if item not in _COCO_ITEMS]:
+        raise ValueError(f'metric_items {some(unknown)}: there are {", ".join(_COCO_ITEMS)}')
+    # pycocotools compares them as an array, which no list of a config is.
+    by_list = options.get('iou_thrs') is not None and 'faster_coco_eval' not in sys.modules
+    if by_list and 'proposal_fast' not in metrics:
+        raise ValueError(
+            f'iou_thrs={options["iou_thrs"]} cannot be evaluated: leave it out, and take '
+            "metric_items=['mAP', 'mAP_50', 'mAP_75'] for single ones"
+        )
     for metric in [metrics] if isinstance(metrics, str) else metrics:
         items = options.get('metric_items')
         if metric == 'proposal_fast':

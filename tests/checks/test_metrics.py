@@ -161,6 +161,11 @@ def test_what_cannot_be_computed():
     wrong = dict(type='IoUMetric', iou_metrics=['IoU'])
     (problem,) = metric_problems(config('deeplabv3_mbv2ca_voc', val_evaluator=wrong), TRAIN)
     assert problem == "val_evaluator: IoUMetric: metrics ['IoU'] is not supported"
+    for option, value in (('metric_items', ['mAP', 'mAP_60']), ('iou_thrs', [0.5])):
+        cfg = config('ssdlite320_mbv2ca_coco')
+        cfg.val_evaluator[option] = value
+        (problem,) = metric_problems(cfg, TRAIN)
+        assert problem.startswith(f'val_evaluator: CocoMetric: {option}')
 
 
 def test_other_hooks_and_schedulers_wait_for_metrics_too():
