@@ -50,7 +50,8 @@ def building_told(cfg: Config) -> Iterator[None]:
 
 def _message(cfg: Config, error: Exception) -> str | None:
     words = str(error.args[0]) if error.args else type(error).__name__
-    words = words.partition(', but got train')[0].partition(', but got val')[0]
+    for section in ('train', 'val', 'test'):  # all of them, as long as they are
+        words = words.partition(f', but got {section}')[0]
     # From the innermost: an error of the parts within a part is not its own.
     for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
         name, module = frame.f_code.co_name, frame.f_globals.get('__name__')

@@ -4,6 +4,7 @@ import argparse
 
 from mmca.checkpoint import prepare_pretrained
 from mmca.checks.run import check_input
+from mmca.errors import UserError
 
 from .batch_norm import single_values_told
 from .building import building_told
@@ -11,6 +12,7 @@ from .config import read_config
 from .distributed import connection_watched, keep_total_batch, leave
 from .here import as_run_here
 from .libraries import prepare_libraries
+from .misfits import misfits_told
 from .options import (
     check_folders,
     check_out,
@@ -42,7 +44,7 @@ def train(args: argparse.Namespace) -> None:
         runner = Runner.from_cfg(as_run_here(cfg), given=cfg)
         keep_total_batch(runner)
         prepare_pretrained(runner.model, resumed=cfg.resume)
-        with single_values_told():
+        with single_values_told(), misfits_told(runner.model):
             runner.train()
     leave()
 
@@ -55,6 +57,11 @@ def test(args: argparse.Namespace) -> None:
     """
     prepare_libraries()
     cfg = read_config(args)
+    if not cfg.get('test_dataloader'):
+        raise UserError(
+            f'{args.config}: has no test_dataloader; with test_dataloader = val_dataloader, '
+            'test_evaluator = val_evaluator and test_cfg = dict() the validation data is tested'
+        )
     cfg.load_from = args.checkpoint
     if args.show or args.show_dir:
         draw_pictures(cfg, args)

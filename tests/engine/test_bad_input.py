@@ -41,6 +41,22 @@ def test_a_missing_dataset_stops_before_anything_is_built(tiny_config, tmp_path,
     assert not work_dir.exists()
 
 
+@pytest.mark.input_fault(
+    'Configs',
+    'a test of a config without `test_dataloader`',
+    'refused, with what tests the validation data',
+)
+def test_a_test_needs_data(tiny_config, trained, tmp_path):
+    outcome = run_tool(
+        *('test', tiny_config, trained.work_dir / 'iter_12.pth', '--work-dir', tmp_path / 'work'),
+        *('--cfg-options', 'test_dataloader=None', 'test_cfg=None', 'test_evaluator=None'),
+    )
+    assert outcome.code == 1
+    assert f'Error: {tiny_config}: has no test_dataloader; with test_dataloader = val' in (
+        outcome.output
+    )
+
+
 @pytest.mark.parametrize('part', ['ImageSets/Segmentation/aug.txt', 'SegmentationClassAug'])
 def test_a_half_prepared_dataset_names_the_missing_part(damaged_voc, tiny_config, tmp_path, part):
     missing = damaged_voc / part

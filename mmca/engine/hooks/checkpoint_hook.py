@@ -6,6 +6,7 @@ from mmengine.hooks import EMAHook
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.optim import OptimWrapper
 from mmengine.runner import BaseLoop, Runner
+from torch.optim import Optimizer
 
 import mmca.engine.atomic_backend  # noqa: F401  registers the backend 'atomic'
 from mmca.checkpoint import CheckpointError, require_match, state_dict_of
@@ -13,6 +14,8 @@ from mmca.checks.class_order import order_difference
 from mmca.options import suggest_options
 from mmca.registry import HOOKS
 
+# Options that tell kinds of optimizers apart, whatever the version of torch.
+_OF_A_KIND = ('momentum', 'betas', 'alpha', 'rho', 'lambd', 'etas')
 _FINE_TUNE = (
     'Use the config it was trained with; to fine-tune from it, name what to leave: '
     "default_hooks.checkpoint.ignore_keys=['decode_head.conv_seg']"
@@ -51,6 +54,8 @@ class CheckpointHook(_CheckpointHook):
         ignored = self.ignore_keys if starting else ()
         if not starting:
             _require_same_classes(runner, checkpoint, source)
+        if runner._resume and isinstance(runner.optim_wrapper, OptimWrapper):
+            _require_same_optimizer(runner.optim_wrapper.optimizer, checkpoint, source)
         require_match(
             weights,
             model,
@@ -105,3 +110,23 @@ def _require_same_classes(runner: Runner, checkpoint: dict, source: str) -> None
             f'{source}: {difference} in its training, by the test data: list the classes in '
             'metainfo of the test data as the training did'
         )
+
+
+def _require_same_optimizer(optimizer: Optimizer, checkpoint: dict, source: str) -> None:
+    """Raise a CheckpointError if the state of an optimizer is that of another kind."""
+    saved = (checkpoint.get('optimizer') or {}).get('param_groups') or []
+    own = optimizer.param_groups
+    sizes = [[len(group['params']) for group in groups] for groups in (saved, own)]
+    lacking = [key for key in _OF_A_KIND if saved and key in own[0] and key not in saved[0]]
+    if not lacking and sizes[0] == sizes[1]:
+        return
+    reason = (
+        f'has no {lacking[0]!r}, which {type(optimizer).__name__} needs'
+        if lacking
+        else f'is of {sum(sizes[0])} parameters in {len(saved)} groups, the config makes '
+        f'{sum(sizes[1])} in {len(own)}'
+    )
+    raise CheckpointError(
+        f'{source}: the state of its optimizer {reason}: go on with the optim_wrapper of the run '
+        'that wrote it, or start from its weights with --cfg-options load_from=PATH'
+    )
