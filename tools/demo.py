@@ -6,10 +6,13 @@ backbone first learns to classify scenes of one object.
 
 import argparse
 import json
+import os
+import shlex
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from mmca.errors import UserError, told_to_the_user
 from mmca.tables import DEEPLAB, SSDLITE
@@ -17,6 +20,14 @@ from mmca.tables import DEEPLAB, SSDLITE
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / 'tools'
 CONFIGS = ROOT / 'configs'
+
+
+class Outcome(NamedTuple):
+    """What a demo reached, and the network that it trained."""
+
+    result: str
+    config: Path
+    checkpoint: Path
 
 
 def parse_args() -> argparse.Namespace:
@@ -65,7 +76,7 @@ def test(title: str, config: Path, work_dir: Path, data: Path, checkpoint: Path)
     return json.loads(metrics.read_text())
 
 
-def segmentation(args: argparse.Namespace) -> str:
+def segmentation(args: argparse.Namespace) -> Outcome:
     config = args.config or CONFIGS / 'deeplabv3_mbv2ca_sample.py'
     sample = args.data / 'sample_easy'
     voc = sample / 'VOCdevkit/VOC2012'
@@ -80,10 +91,10 @@ def segmentation(args: argparse.Namespace) -> str:
     draw_predictions(config, checkpoint, pairs, args.work_dir / 'predictions.png')
     metric = DEEPLAB.sample_metric
     draw_curves({config.stem: args.work_dir}, metric, args.work_dir / 'curves.png')
-    return f'mIoU {metric.percent(metrics):.2f} %'
+    return Outcome(f'mIoU {metric.percent(metrics):.2f} %', config, checkpoint)
 
 
-def detection(args: argparse.Namespace) -> str:
+def detection(args: argparse.Namespace) -> Outcome:
     config = args.config or CONFIGS / 'ssdlite320_mbv2ca_sample.py'
     scenes, objects = args.data / 'sample_easy_coco', args.data / 'sample_easy_imagenet'
     sample = ['sample', '--layout']
@@ -104,7 +115,17 @@ def detection(args: argparse.Namespace) -> str:
     draw_detections(config, checkpoint, annotations, folder, args.work_dir / 'predictions.png')
     metric = SSDLITE.sample_metric
     draw_curves({config.stem: args.work_dir}, metric, args.work_dir / 'curves.png')
-    return f'mAP@.5 {metric.percent(metrics):.1f} %'
+    return Outcome(f'mAP@.5 {metric.percent(metrics):.1f} %', config, checkpoint)
+
+
+def command(script: str, *arguments: object) -> str:
+    """A command for the shell, as short as it works from this folder."""
+
+    def short(word: object) -> str:
+        return os.path.relpath(word) if Path(word).is_relative_to(Path.cwd()) else str(word)
+
+    words = [short(sys.executable), short(TOOLS / script)]
+    return shlex.join([*words, *(short(w) if isinstance(w, Path) else str(w) for w in arguments)])
 
 
 TASKS = {'segmentation': segmentation, 'detection': detection}
@@ -117,12 +138,17 @@ def main() -> None:
         suffix = '' if args.task == 'segmentation' else f'_{args.task}'
         args.work_dir = Path(f'work_dirs/demo{suffix}')
     with told_to_the_user():
-        result = TASKS[args.task](args)
+        outcome = TASKS[args.task](args)
+    network = outcome.config, outcome.checkpoint
     print(
-        f'\n{result} on the validation scenes (synthetic, easy), seed {args.seed}, '
+        f'\n{outcome.result} on the validation scenes (synthetic, easy), seed {args.seed}, '
         f'{(time.monotonic() - started) / 60:.1f} minutes\n'
         f'predictions: {args.work_dir / "predictions.png"}\n'
-        f'curves:      {args.work_dir / "curves.png"}'
+        f'curves:      {args.work_dir / "curves.png"}\n'
+        '\nOn a picture of your own, named here for photo.jpg:\n  '
+        + command('predict.py', *network, 'photo.jpg', '--out', 'predictions')
+        + '\nand on a page in the browser:\n  '
+        + command('web.py', *network)
     )
 
 

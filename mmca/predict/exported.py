@@ -32,7 +32,7 @@ class ExportedFile(Network):
         known = self.exported.metadata
         if not known.classes:
             raise UserError(f'{path}: has no names of classes; write it again with tools/export.py')
-        self.task, self.classes = known.task, known.classes
+        self.name, self.task, self.classes = Path(path).name, known.task, known.classes
         self.palette = complete_palette(known.palette, len(known.classes))
         self.loader = LoadImageFromFile(**known.loading)
         self.attentions = {}

@@ -30,6 +30,7 @@ class Network(ABC):
     """A network that predicts on images.
 
     Attributes:
+        name (str): Name of its config's or exported file.
         task (str): ``'segmentation'``, ``'detection'`` or ``'classification'``.
         classes (tuple[str, ...]): Names of the classes.
         palette (tuple[tuple[int, int, int], ...]): Their colours, RGB.
@@ -38,6 +39,7 @@ class Network(ABC):
             exported file cannot be reached.
     """
 
+    name: str
     task: str
     classes: tuple[str, ...]
     palette: tuple[tuple[int, int, int], ...]

@@ -58,7 +58,7 @@ class TrainedNetwork(Network):
                 f'{config}: its default_scope is {scope!r}; predictions are made with configs of '
                 f'{", ".join(TASKS)}'
             )
-        self.task = TASKS[scope]
+        self.name, self.task = Path(config).name, TASKS[scope]
         loaded = load_file(checkpoint)
         with DefaultScope.overwrite_default_scope(scope):
             self.model = revert_sync_batchnorm(MODELS.build(cfg.model))

@@ -52,7 +52,7 @@ class Writer:
     ) -> None:
         self.folder, self.task = folder, task
         self.classes, self.palette = classes, palette
-        self._stems = _stems(sources)
+        self._stems = stems_of(sources)
         self._rates = {source.name: source.rate for source in sources}
         self._rows: list[tuple] = []
         self._images: list[dict] = []
@@ -167,7 +167,7 @@ class Writer:
             self._video = None
 
 
-def _stems(sources: Sequence[Source]) -> dict[str, str]:
+def stems_of(sources: Sequence[Source]) -> dict[str, str]:
     """What the files of each source are called, without a suffix; no two alike."""
     taken: dict[str, str] = {}
     for source in sources:

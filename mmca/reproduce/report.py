@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from functools import cache
 from itertools import combinations
+from math import comb
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -85,14 +86,20 @@ def conclusion(entries: list[Entry]) -> str:
     fewest = min(len(entry.values) for entry in trained)
     if fewest < 3:
         return 'Fewer than three seeds: differences between rows say nothing about the attention.'
-    apart = []
+    apart, pairs, by_chance = [], 0, 0.0
     for one, other in combinations(trained, 2):
+        pairs += 1
+        # Of all orders of the seeds of two rows that do not differ, two have them apart.
+        by_chance += 2 / comb(len(one.values) + len(other.values), len(one.values))
         low, high = sorted((one, other), key=lambda entry: mean(entry.values))
         if max(low.values) < min(high.values):
             apart.append(f'{high.row.config} above {low.row.config}')
     if not apart:
         return 'The seeds of all rows overlap: no difference between rows is shown.'
-    return f'Apart in every seed: {"; ".join(apart)}. All other differences are within the seeds.'
+    return (
+        f'Apart in every seed: {"; ".join(apart)}. All other differences are within the seeds. '
+        f'Were all rows equal, {by_chance:.1f} of the {pairs} pairs would be apart by chance.'
+    )
 
 
 def render(table: str, entries: list[Entry], settings: Settings) -> str:
@@ -107,7 +114,7 @@ def render(table: str, entries: list[Entry], settings: Settings) -> str:
     lines = filled_columns(lines)
     text = markdown_table(lines, left=len(lines[0]))
     title = f'# {table}'
-    intro = 'Metrics in percent, each of the last checkpoint.'
+    intro = f'Metrics in percent, each of the last checkpoint; M-Adds at {_sizes(entries)}.'
     if settings.sample:
         title += f', on the synthetic sample ({settings.difficulty})'
         intro = (
@@ -121,6 +128,12 @@ def render(table: str, entries: list[Entry], settings: Settings) -> str:
         f'Made by `{settings.run_command(table)}`; a link leads to the record of '
         'the run: config, commit, checkpoint, libraries, machine, seed.\n'
     )
+
+
+def _sizes(entries: list[Entry]) -> str:
+    """Of the inputs for which the multiply-adds are counted."""
+    sizes = {input_size(Config.fromfile(config_path(entry.row.config))) for entry in entries}
+    return ' and '.join(f'{height}x{width}' for height, width in sorted(sizes))
 
 
 def _links(entry: Entry, settings: Settings) -> str:

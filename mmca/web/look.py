@@ -17,6 +17,7 @@ from mmca.errors import UserError
 from mmca.images.opening import open_image
 from mmca.predict import Detections, Predictor, Segmentation
 from mmca.predict.drawing import draw
+from mmca.predict.gate_plot import plot_gates
 from mmca.predict.gates import Gates, gates_of, maps_around
 
 # Of a picture that is shown; the network gets the picture as it is.
@@ -91,26 +92,13 @@ def draw_gates(look: Look, layer: int) -> str:
     """The gates of the layer of this number (from 0), of all networks, beside the picture; HTML."""
     picture = cv2.imdecode(np.frombuffer(look.picture, np.uint8), cv2.IMREAD_COLOR)[:, :, ::-1]
     height, width = picture.shape[:2]
-    figure = Figure(figsize=(8, 1.4 + 5.6 * height / width), layout='constrained')
-    ratios = dict(width_ratios=[5, 1.6], height_ratios=[5 * height / width, 1.6])
-    [[middle, right], [below, corner]] = figure.subplots(2, 2, gridspec_kw=ratios)
-    middle.imshow(picture, aspect='auto')
-    middle.set(xticks=[], yticks=[])
-    for name, layers in look.gates.items():
-        if not layers:
-            continue
-        found = layers[min(layer, len(layers) - 1)]
-        rows, columns = len(found.height), len(found.width)
-        [line] = right.plot(found.height, (np.arange(rows) + 0.5) / rows, label=name)
-        below.plot((np.arange(columns) + 0.5) / columns, found.width, color=line.get_color())
-    right.set(ylim=(1, 0), yticks=[], xlabel='gate along the height')
-    below.set(xlim=(0, 1), xticks=[], ylabel='gate along the width')
-    for axes in (right, below):
-        axes.grid(alpha=0.3)
-    corner.axis('off')
-    if any(look.gates.values()):
-        lines, names = right.get_legend_handles_labels()
-        below.legend(lines, names, fontsize=8, loc='best')
+    figure = Figure(
+        figsize=(8, 1.6 + 0.2 * len(look.gates) + 5.6 * height / width), layout='constrained'
+    )
+    chosen = {
+        name: layers[min(layer, len(layers) - 1)] for name, layers in look.gates.items() if layers
+    }
+    plot_gates(figure, picture, chosen)
     content = io.BytesIO()
     figure.savefig(content, format='png', dpi=100)
     caption = 'What the attention multiplies its map by, averaged over its channels'

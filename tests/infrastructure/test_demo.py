@@ -1,8 +1,11 @@
 """tools/demo.py and the tools that it calls, on smaller samples and networks than a user's."""
 
 import json
+import re
+import shlex
 import subprocess
 import sys
+import time
 
 import pytest
 from PIL import Image
@@ -18,7 +21,9 @@ def run(tmp_path, monkeypatch, capfd):
     """Run the demo; returns what it and its tools wrote."""
     start = subprocess.run
 
-    def run_smaller(command):
+    def run_smaller(command, **options):
+        if not isinstance(command, list):
+            return start(command, **options)
         size = ['--train', '40', '--val', '20', '--size', '64']
         return start([*command, *size] if 'sample' in command else command)
 
@@ -61,6 +66,32 @@ def test_demo_trains_tests_and_draws(run, tmp_path):
     assert len(losses) >= 6 and losses[-1] < 0.9 * losses[0]
     assert [s['mIoU'] for s in read_scalars(work_dir) if 'mIoU' in s] == [pytest.approx(miou)]
     assert_drawn(work_dir)
+    # What it says to do next.
+    photo, out = next((tmp_path / 'data').rglob('*.jpg')), tmp_path / 'out'
+    predict, web = re.findall('^  (.*tools/(?:predict|web).py.*)', output, re.M)
+    assert f' {work_dir}/iter_30.pth photo.jpg --out predictions' in predict
+    done = subprocess.run(
+        predict.replace('photo.jpg', str(photo)).replace('--out predictions', f'--out {out}'),
+        shell=True,
+        cwd=ROOT,
+    )
+    assert done.returncode == 0 and (out / f'masks/{photo.stem}.png').is_file()
+    assert re.search(r'^http://127.0.0.1:\d+/ shows short \(', served(web, tmp_path), re.M)
+
+
+def served(command: str, folder) -> str:
+    """What the page's command prints until it serves, at a free port."""
+    with (folder / 'page.log').open('w') as log:
+        page = subprocess.Popen([*shlex.split(command), '--port', '0'], cwd=ROOT, stdout=log)
+    try:
+        for _ in range(1200):
+            if ' shows ' in (folder / 'page.log').read_text() or page.poll() is not None:
+                break
+            time.sleep(0.1)
+    finally:
+        page.terminate()
+        page.wait()
+    return (folder / 'page.log').read_text()
 
 
 @pytest.mark.slow

@@ -79,6 +79,9 @@ def test_report_concludes_no_more_than_the_seeds_carry():
     assert 'no difference between rows is shown' in conclusion(overlap)
     apart = [entry(70.0, 71.0, 72.0), entry(72.5, 74.0, 75.0, config='b')]
     assert 'Apart in every seed: b above a.' in conclusion(apart)
+    # 20 orders of three and three seeds, of which 2 have the rows apart.
+    equal = [entry(80.0, 81.0, 82.0, config=name) for name in 'cdef']
+    assert '1.5 of the 15 pairs would be apart by chance' in conclusion([*apart, *equal])
 
 
 def test_trained_figure_has_a_spread_from_two_seeds_on():
