@@ -18,6 +18,8 @@ def class_order_problems(cfg: Config, loaders: Sequence[str]) -> list[str]:
     A label is the place of its class in the list. What the network learnt as one class would be
     measured, or trained on, as another.
     """
+    if 'language_model' in (cfg.get('model') or {}):  # it is told the names
+        return []
     first: tuple[str, Sequence[str]] | None = None
     problems = []
     for loader, leaf in config_datasets(cfg, loaders):

@@ -83,7 +83,7 @@ def evaluator_metrics(cfg: Config, evaluator: str) -> list[str] | None:
         if give is None or metric.get('format_only'):
             known = False
             continue
-        options = {key: metric[key] for key in metric if key != 'type'}
+        options = {key: metric[key] for key in metric if key not in ('type', '_scope_')}
         try:
             _check_truth(cfg, evaluator, kind, options)
             given = give(cfg, kind, options)
@@ -92,13 +92,15 @@ def evaluator_metrics(cfg: Config, evaluator: str) -> list[str] | None:
             raise ValueError(f'{evaluator}: {kind.__name__}: {_words(error)}') from None
         prefix = metric.get('prefix') or kind.default_prefix
         names += [f'{prefix}/{name}' if prefix else name for name in given]
+    custom = type_name(cfg[evaluator]) if isinstance(cfg[evaluator], Mapping) else ''
+    if custom.endswith('Evaluator') and custom != 'Evaluator':
+        return None  # it may name them in its own way
     if twice := [name for name, count in Counter(names).items() if count > 1]:
         raise ValueError(
             f'{evaluator}: two metrics give {twice[0]}: give one of them another prefix, e.g. '
             "prefix='second'"
         )
-    custom = type_name(cfg[evaluator]) if isinstance(cfg[evaluator], Mapping) else ''
-    return names if known and not (custom.endswith('Evaluator') and custom != 'Evaluator') else None
+    return names if known else None
 
 
 def _check_truth(cfg: Config, evaluator: str, kind: type, options: dict) -> None:

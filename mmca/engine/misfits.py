@@ -38,6 +38,7 @@ def _message(model: nn.Module, error: Exception) -> str:
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     inside = [names.get(id(frame.f_locals.get('self'))) for frame in frames]
     layer = next((f'model.{name}' for name in reversed(inside) if name), 'model')
+    layer = layer.replace('.loss_module', '.loss')  # as mmpretrain's configs call it
     part = '.'.join(layer.split('.')[:2])
     words = str(error)
     if isinstance(error, IndexError):

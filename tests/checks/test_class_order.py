@@ -36,6 +36,9 @@ def test_another_order_is_named(name):
     assert problem.startswith(
         "val_dataloader: class 1 is 'cow', like 1 more, which is class 2 in the train_dataloader"
     )
+    cfg = config(name, train=names, val=moved)
+    cfg.model.language_model = dict(type='BertModel')
+    assert class_order_problems(cfg, ALL[:2]) == []
     # Other spellings of a class are nobody's fault.
     assert class_order_problems(config(name, train=names, val=('Cat', 'dog', 'cow')), ALL[:2]) == []
 

@@ -158,6 +158,8 @@ def test_what_cannot_be_computed():
     two = [dict(type='IoUMetric'), dict(type='IoUMetric', iou_metrics=['mFscore'])]
     (problem,) = metric_problems(config('deeplabv3_mbv2ca_voc', val_evaluator=two), TRAIN)
     assert problem.startswith('val_evaluator: two metrics give aAcc: give one of them another pre')
+    several = dict(type='MultiDatasetsEvaluator', metrics=two, dataset_prefixes=['a', 'b'])
+    assert metric_problems(config('deeplabv3_mbv2ca_voc', val_evaluator=several), TRAIN) == []
     wrong = dict(type='IoUMetric', iou_metrics=['IoU'])
     (problem,) = metric_problems(config('deeplabv3_mbv2ca_voc', val_evaluator=wrong), TRAIN)
     assert problem == "val_evaluator: IoUMetric: metrics ['IoU'] is not supported"

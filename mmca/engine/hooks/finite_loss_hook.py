@@ -34,10 +34,13 @@ class FiniteLossHook(Hook):
         said = f'the loss is {value} in iteration {runner.iter + 1}'
         rates = [rate for group in runner.optim_wrapper.get_lr().values() for rate in group]
         if broken:
+            inputs = (
+                'look at mean and std of the data_preprocessor, then ' if batch_idx == 0 else ''
+            )
             raise UserError(
-                f'{said}, and weights are no longer finite, first {broken}; they would stay so. '
-                f'Set a lower optim_wrapper.optimizer.lr (now {max(rates):g}), a longer warm-up or '
-                'optim_wrapper.clip_grad=dict(max_norm=10)'
+                f'{said}, and weights are no longer finite, first {broken}; they would stay so: '
+                f'{inputs}set a lower optim_wrapper.optimizer.lr (now {max(rates):g}), a longer '
+                'warm-up or optim_wrapper.clip_grad=dict(max_norm=10)'
             )
         if not self._told:
             runner.logger.warning(f'{said[0].upper()}{said[1:]}; the weights are finite still.')
