@@ -1,6 +1,7 @@
 """Files for runtimes that are installed on demand, and an exported file's metric."""
 
 import json
+import re
 import sys
 
 import pytest
@@ -72,7 +73,24 @@ def test_eight_bits_are_refused_where_they_are_not_written(cases, tmp_path):
     case = cases['classification']
     where = ['--to', 'ncnn', '--out', tmp_path / 'net.ncnn.param', '--int8', case.images]
     outcome = run_tool('export', case.config, case.checkpoint, *where, '--images', case.images)
-    assert outcome.code == 1 and 'files for onnx are quantised, not for ncnn' in outcome.output
+    assert outcome.code == 1
+    assert 'files for onnx, openvino are quantised, not for ncnn' in outcome.output
+
+
+def test_openvino_has_eight_bits_outside_attentions(cases, tmp_path):
+    pytest.importorskip('nncf')
+    import openvino
+
+    case, path = cases['detection'], tmp_path / 'net.xml'
+    where = ['--to', 'openvino', '--out', path, '--images', case.images, '--size', 96, 96]
+    outcome = run_tool('export', case.config, case.checkpoint, *where, '--int8', case.images)
+    assert outcome.code == 0 and load_exported(path).metadata.int8, outcome.output
+    sizes = re.findall(r'openvino.*, (\S+) MB', outcome.output)
+    assert float(sizes[1]) < 0.75 * float(sizes[0])
+    operations = openvino.Core().read_model(str(path)).get_ops()
+    quantised = [one.get_friendly_name() for one in operations if 'Fake' in one.get_type_name()]
+    # What an attention gives is, for the convolution that takes it.
+    assert len(quantised) > 30 and not any('/attention/conv' in name for name in quantised)
 
 
 @pytest.mark.parametrize(
