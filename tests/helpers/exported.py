@@ -96,14 +96,14 @@ def write_onnx(case: Case, path: Path, batch: int | None = None) -> Path:
     """An ONNX file, without the proof of tools/export.py: for any size, or for 72 x 104 pixels."""
     from mmengine.config import Config
 
+    from mmca.export.forms import form_for
     from mmca.export.model import load_model
     from mmca.export.network import ExportNetwork
     from mmca.export.targets import onnx
 
     loaded = load_model(Config.fromfile(case.config), case.checkpoint)
     fixed = batch is not None
-    pooling = 'windows' if fixed else 'means'
-    network = ExportNetwork(loaded, pooling, 'NHWC', True, fixed, last_step=True)
+    network = ExportNetwork(loaded, form_for('onnx', fixed), 'NHWC', True, fixed, last_step=True)
     metadata = loaded.metadata(
         target='onnx',
         input_name='images',

@@ -18,6 +18,14 @@ from mmca.web.look import draw_gates, look_at
 from mmca.web.networks import load_networks
 
 TASKS = 'classification', 'segmentation', 'detection'
+RUNTIMES = (
+    'onnxruntime',
+    'openvino',
+    'ncnn',
+    'executorch.runtime',
+    'ai_edge_litert.interpreter',
+    'coremltools',
+)
 each_task = pytest.mark.parametrize('task', TASKS)
 
 
@@ -103,7 +111,7 @@ def test_the_page_shows_files_beside_checkpoints(cases, files):
 @pytest.mark.parametrize('target', TARGETS)
 def test_a_runtime_that_is_not_installed_is_one_line(files, tmp_path, monkeypatch, target):
     known = mmca.Predictor(files['classification']).network.exported.metadata
-    for module in ('onnxruntime', 'openvino', 'ncnn', 'executorch', 'executorch.runtime'):
+    for module in RUNTIMES:
         monkeypatch.setitem(sys.modules, module, None)
     path = tmp_path / f'net{TARGETS[target]}'
     path.write_bytes(files['classification'].read_bytes())

@@ -40,7 +40,7 @@ def checkpoint_of(run) -> Path:
 
 
 def test_masks_are_those_of_mmseg(segmenter, trained, tiny_config, scenes):
-    from mmseg.apis import inference_model, init_model
+    from mmseg.apis import MMSegInferencer, inference_model, init_model
 
     model = init_model(str(tiny_config), str(trained.work_dir / 'iter_12.pth'), device='cpu')
     for scene in scenes:
@@ -48,10 +48,16 @@ def test_masks_are_those_of_mmseg(segmenter, trained, tiny_config, scenes):
         ours = segmenter(scene).class_map
         assert ours.dtype == np.uint8 and ours.shape == (64, 64)
         np.testing.assert_array_equal(ours, theirs)
+    inferencer = MMSegInferencer(
+        str(tiny_config), weights=str(trained.work_dir / 'iter_12.pth'), device='cpu'
+    )
+    found = inferencer([str(scene) for scene in scenes])['predictions']
+    for ours, theirs in zip(segmenter(scenes), found, strict=True):
+        np.testing.assert_array_equal(ours.class_map, theirs)
 
 
 def test_boxes_are_those_of_mmdet(trained_detector, scenes):
-    from mmdet.apis import inference_detector, init_detector
+    from mmdet.apis import DetInferencer, inference_detector, init_detector
 
     checkpoint = checkpoint_of(trained_detector)
     predictor = mmca.Predictor(trained_detector.config, checkpoint, device='cpu')
@@ -63,6 +69,13 @@ def test_boxes_are_those_of_mmdet(trained_detector, scenes):
         np.testing.assert_allclose(ours.boxes, theirs.bboxes.numpy(), atol=1e-3)
         np.testing.assert_allclose(ours.scores, theirs.scores.numpy(), atol=1e-5)
         np.testing.assert_array_equal(ours.labels, theirs.labels.numpy())
+    inferencer = DetInferencer(str(trained_detector.config), str(checkpoint), device='cpu')
+    inferencer.show_progress = False
+    found = inferencer([str(scene) for scene in scenes])['predictions']
+    for ours, theirs in zip(predictor(scenes), found, strict=True):
+        np.testing.assert_allclose(ours.boxes, theirs['bboxes'], atol=1e-3)
+        np.testing.assert_allclose(ours.scores, theirs['scores'], atol=1e-5)
+        np.testing.assert_array_equal(ours.labels, theirs['labels'])
 
 
 def test_scores_are_those_of_mmpretrain(trained_classifier):
