@@ -26,7 +26,8 @@ DATA_SAMPLERS = Registry(
     scope='mmca',
     locations=['mmca.datasets.samplers'],
 )
-# What is in these derives from mmdet's: the configs in need of it import it.
+# What is in these derives from the libraries': the configs in need of it import it.
+DATASETS = Registry('dataset', parent=root.DATASETS, scope='mmca')
 TASK_UTILS = Registry('task util', parent=root.TASK_UTILS, scope='mmca')
 METRICS = Registry('metric', parent=root.METRICS, scope='mmca')
 VISUALIZERS = Registry('visualizer', parent=root.VISUALIZERS, scope='mmca')

@@ -1,6 +1,14 @@
 _base_ = './default_runtime.py'
 default_scope = 'mmpretrain'
-custom_imports = dict(imports=['mmca', 'mmca.models.heads'], allow_failed_imports=False)
+custom_imports = dict(
+    imports=[
+        'mmca',
+        'mmca.models.heads',
+        'mmca.datasets.packed_folder',
+        'mmca.datasets.transforms.load_random_resized_crop',
+    ],
+    allow_failed_imports=False,
+)
 default_hooks = dict(
     logger=dict(interval=100),
     checkpoint=dict(interval=1, max_keep_ckpts=2, save_best='accuracy/top1', rule='greater'),

@@ -32,7 +32,7 @@ def image_problems(cfg: Config, loaders: Sequence[str]) -> list[str]:
         *built_datasets(cfg, loaders, 'mmpretrain.CustomDataset'),
     ]
     for name, leaf, dataset in datasets:
-        loader = loader_in(leaf, 'LoadImageFromFile')
+        loader = loader_in(leaf, 'LoadImageFromFile', 'LoadRandomResizedCrop')
         if loader is None:
             continue
         color_type = loader.get('color_type', 'color')

@@ -42,7 +42,7 @@ def add_options(parser: ArgumentParser) -> None:
 
 
 def prepare(options: Namespace) -> None:
-    """Fill ``<data root>/cifar10`` from the archive or a folder, and verify."""
+    """Fill ``<data root>/cifar10`` from the archive or a folder, verify and pack it."""
     root = options.data_root / 'cifar10'
     if _count(root) != _expected():
         if options.from_folder:
@@ -51,6 +51,11 @@ def prepare(options: Namespace) -> None:
             path = options.from_archive or ensure_archives([ARCHIVE], options)[0]
             extract(path, root, _target)
     check(options)
+    from mmca.images.packing import pack
+
+    for split in EXPECTED:
+        names = [f'{name}/{path.name}' for name in CLASSES for path in _images(root / split / name)]
+        pack(root / split, names)
 
 
 def check(options: Namespace) -> None:

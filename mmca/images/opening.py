@@ -88,11 +88,15 @@ def raw_mode(image: Image.Image) -> str:
     return raw if isinstance(raw, str) else ''
 
 
+def is_upright(image: Image.Image) -> bool:
+    """Whether the EXIF asks for no turn."""
+    return image.getexif().get(_ORIENTATION, 1) == 1
+
+
 def turned(image: Image.Image) -> Image.Image:
     """An image as its EXIF says that it lies: Pillow's ``exif_transpose``, without its copy."""
     image.load()  # TIFF is turned by that
-    is_upright = image.getexif().get(_ORIENTATION, 1) == 1
-    return image if is_upright else ImageOps.exif_transpose(image)
+    return image if is_upright(image) else ImageOps.exif_transpose(image)
 
 
 def displayed_size(image: Image.Image) -> tuple[int, int]:

@@ -60,8 +60,9 @@ def test_imagenet_recipe(name):
     assert cfg.train_cfg.max_epochs == cfg.param_scheduler[0].T_max == 200
     assert cfg.train_dataloader.batch_size == cfg.auto_scale_lr.base_batch_size == 256
     assert not {'label_smooth_val', 'train_cfg'} & {*cfg.model, *cfg.model.head.loss}
-    augmentation = [t.type for t in cfg.train_dataloader.dataset.pipeline if 'Random' in t.type]
-    assert augmentation == ['RandomResizedCrop', 'RandomFlip']
+    _, crop, packing = cfg.train_dataloader.dataset.pipeline
+    assert crop == dict(type='mmca.LoadRandomResizedCrop', scale=224, flip_prob=0.5)
+    assert packing.type == 'PackInputs'
     assert not any(hook.type == 'EMAHook' for hook in cfg.get('custom_hooks', []))
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from helpers.archives import picture, tree, write_files, write_tar, write_zip
 from helpers.tools import run_tool, truncate
@@ -45,6 +46,14 @@ def cifar_files(monkeypatch):
     return {name: picture(seed, 'JPEG', (32, 32)) for seed, name in enumerate(names)}
 
 
+def pictures(root):
+    """The image folder, without the arrays of it."""
+    packed = [
+        f'{split}{suffix}' for split in ('train', 'test') for suffix in ('.npy', '.packed.txt')
+    ]
+    return {name: data for name, data in tree(root).items() if name not in packed}
+
+
 @pytest.fixture
 def cifar(tmp_path, cifar_files):
     """A data root with the published archive's small likeness."""
@@ -58,7 +67,7 @@ def cifar(tmp_path, cifar_files):
 def test_cifar10_from_the_published_archive(cifar, cifar_files):
     outcome = prepare('cifar10', '--data-root', cifar)
     assert f'{cifar}/cifar10 is complete: 30 train, 10 test' in outcome.output
-    assert tree(cifar / 'cifar10') == cifar_files
+    assert pictures(cifar / 'cifar10') == cifar_files
     # What is complete needs no archive any more.
     (cifar / 'archives' / cifar10.ARCHIVE.filename).unlink()
     assert prepare('cifar10', '--data-root', cifar).code == 0
@@ -68,7 +77,7 @@ def test_cifar10_from_a_folder(tmp_path, cifar_files):
     write_files(tmp_path / 'mine', {**cifar_files, 'train/notes.txt': b'mine'})
     outcome = prepare('cifar10', '--data-root', tmp_path, '--from-folder', tmp_path / 'mine')
     assert outcome.code == 0, outcome.output
-    assert tree(tmp_path / 'cifar10') == cifar_files
+    assert pictures(tmp_path / 'cifar10') == cifar_files
     assert tree(tmp_path / 'mine') == {**cifar_files, 'train/notes.txt': b'mine'}
 
 
@@ -78,7 +87,7 @@ def test_cifar10_from_another_archive(tmp_path, cifar_files, prefix):
     write_tar(path, {f'{prefix}{name}': data for name, data in cifar_files.items()})
     outcome = prepare('cifar10', '--data-root', tmp_path, '--from-archive', path)
     assert outcome.code == 0, outcome.output
-    assert tree(tmp_path / 'cifar10') == cifar_files
+    assert pictures(tmp_path / 'cifar10') == cifar_files
 
 
 def test_cifar10_from_a_folder_without_a_class(tmp_path, cifar_files):
@@ -96,7 +105,7 @@ def test_cifar10_continues_where_it_stopped(cifar, cifar_files):
     outcome = prepare('cifar10', '--data-root', cifar, '--check')
     assert 'test/ship: 0 images, should be 1' in outcome.output
     assert prepare('cifar10', '--data-root', cifar).code == 0
-    assert tree(cifar / 'cifar10') == cifar_files
+    assert pictures(cifar / 'cifar10') == cifar_files
     assert {name: (cifar / 'cifar10' / name).stat().st_mtime_ns for name in done} == before
 
 
@@ -115,6 +124,22 @@ def test_cifar10_problems_are_named(cifar):
     assert f'{cut}: cannot be decoded' in outcome.output
     for stray in ('train/unicorn', 'train/unicorn/0000.jpg', 'train/bird/mine.png'):
         assert f'{root}/{stray}: does not belong here' in outcome.output
+
+
+def test_cifar10_is_packed_into_arrays_once(cifar, cifar_files):
+    assert prepare('cifar10', '--data-root', cifar).code == 0
+    root = cifar / 'cifar10'
+    names = (root / 'train.packed.txt').read_text().splitlines()
+    assert names == sorted(name.removeprefix('train/') for name in cifar_files if 'train' in name)
+    array = np.load(root / 'train.npy')
+    assert array.shape == (30, 32, 32, 3) and array.dtype == np.uint8
+    with Image.open(root / 'train' / names[7]) as image:
+        assert (np.asarray(image)[..., ::-1] == array[7]).all()
+    before = (root / 'train.npy').stat().st_mtime_ns
+    (root / 'test.npy').unlink()
+    assert prepare('cifar10', '--data-root', cifar).code == 0
+    assert (root / 'train.npy').stat().st_mtime_ns == before
+    assert np.load(root / 'test.npy').shape == (10, 32, 32, 3)
 
 
 # --- ImageNet --------------------------------------------------------------------------------

@@ -40,15 +40,15 @@ def row(scale, ratio_range, cat_max_ratio, rotate, blur, photometric):
     )
 
 
-def sample(seed, height=72, width=96, masked=True):
+def sample(seed, height=72, width=96, masked=True, labels=(0, 0, 0, 1, 7)):
     """A picture of smooth colours, and labels of patches, many of them ignored."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 256, (height // 24 + 2, width // 24 + 2, 3), np.uint8)
     results = dict(img=cv2.resize(coarse, (width, height)), seg_fields=[])
     if masked:
-        labels = rng.choice([0, 0, 0, 1, 7], (height // 16 + 1, width // 16 + 1))
-        labels = labels.repeat(16, 0).repeat(16, 1)[:height, :width]
-        results.update(gt_seg_map=labels.astype(np.uint8), seg_fields=['gt_seg_map'])
+        mask = rng.choice(labels, (height // 16 + 1, width // 16 + 1))
+        mask = mask.repeat(16, 0).repeat(16, 1)[:height, :width]
+        results.update(gt_seg_map=mask.astype(np.uint8), seg_fields=['gt_seg_map'])
     return results
 
 
@@ -85,6 +85,14 @@ def test_the_same_draws_give_the_same_labels_and_pixels(photometric):
     for (plain, _), (once, _) in zip(both(50), both(50, cat_max_ratio=1.0), strict=True):
         drawn_again += plain['next'] != once['next']
     assert drawn_again > 10  # crops of nearly one label were refused
+
+
+@pytest.mark.parametrize('labels', [range(30), (7, 7, 7, 7, 2), (7,), (5,)])
+@pytest.mark.parametrize('cat_max_ratio', [0.1, 0.6])
+def test_labels_of_a_crop_are_counted_as_mmseg_does(labels, cat_max_ratio):
+    for plain, fused in both(25, labels=labels, cat_max_ratio=cat_max_ratio):
+        assert plain['next'] == fused['next']
+        np.testing.assert_array_equal(fused['gt_seg_map'], plain['gt_seg_map'])
 
 
 def test_the_recipe_of_cityscapes_rotates_and_blurs():

@@ -165,3 +165,22 @@ def test_bad_arguments_are_one_line(tmp_path, arguments, message):
     assert message in done.stderr.splitlines()[-1]
     assert 'Traceback' not in done.stderr
     assert not (tmp_path / 'out').exists()
+
+
+def test_loading_measures_each_pipeline_beside_its_peers(tmp_path):
+    script = ROOT / 'benchmarks' / 'loading.py'
+    options = ('--images', '2', '--rounds', '1', '--shrink', '4', '--workers', '0')
+    done = subprocess.run(
+        [sys.executable, script, *options, '--out', tmp_path / 'run'],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    results = json.loads((tmp_path / 'run/results.json').read_text())['results']
+    assert [record['pipeline'] for record in results][-3:] == ['voc2012', 'cityscapes', 'camvid']
+    for record in results:
+        rates = record['images_per_second']
+        assert set(rates) == {'pillow', 'opencv', 'plain', 'torchvision', 'mmca'}
+        assert all(rate > 0 for rate in [*rates.values(), *record['loader'].values()])
+        assert 'SeedAugmentation' in record['milliseconds']
+    assert (tmp_path / 'run/chart.png').is_file()

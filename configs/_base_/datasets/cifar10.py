@@ -2,7 +2,7 @@
 # enlarged to 64x64. A small real benchmark of this project, not of the paper.
 _base_ = './classification.py'
 data_command = 'python tools/prepare_data.py cifar10'
-dataset_type = 'CustomDataset'
+dataset_type = 'mmca.PackedFolder'
 data_root = 'data/cifar10'
 prepared_root = data_root  # what data_command fills
 metainfo = dict(

@@ -7,9 +7,8 @@ data_root = 'data/imagenet'
 prepared_root = data_root  # what data_command fills
 train_pipeline = [
     dict(type='mmca.SeedAugmentation'),
-    dict(type='mmca.LoadImageFromFile'),
-    dict(type='RandomResizedCrop', scale=224, backend='pillow'),
-    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
+    # mmca.LoadImageFromFile, RandomResizedCrop and RandomFlip in one.
+    dict(type='mmca.LoadRandomResizedCrop', scale=224, flip_prob=0.5),
     dict(type='PackInputs'),
 ]
 # The usual centre crop; the CA authors do not publish theirs.

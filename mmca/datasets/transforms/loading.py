@@ -23,7 +23,8 @@ class LoadImageFromFile(_LoadImageFromFile):
 
     Decoding is Pillow's: OpenCV fills the rest of a truncated JPEG with grey and goes on. With
     ``imdecode_backend='cv2'`` it is OpenCV's, except for images that OpenCV cannot read.
-    :func:`mmca.images.colours.to_array` says what becomes of each mode. Options are mmcv's.
+    :func:`mmca.images.colours.to_array` says what becomes of each mode. Options are mmcv's. A
+    picture that its dataset has decoded, ``packed_img`` of :class:`mmca.PackedFolder`, is taken.
 
     Raises:
         BadImageError: If the image is missing, damaged, or cannot be read as it is meant.
@@ -40,9 +41,12 @@ class LoadImageFromFile(_LoadImageFromFile):
 
     def transform(self, results: dict) -> dict | None:
         path = results['img_path']
+        packed = results.pop('packed_img', None)
         try:
             with naming_file(path):
-                image = self._decode(path, self._read(path))
+                if packed is None or self.color_type != 'color':
+                    packed = self._decode(path, self._read(path))
+                image = packed
         except BadImageError:
             if self.ignore_empty:
                 return None

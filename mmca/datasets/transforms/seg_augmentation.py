@@ -170,15 +170,16 @@ class SegAugmentation(BaseTransform):
 
     def _is_varied(self, labels: np.ndarray) -> bool:
         """Whether there are several labels, each with less than ``cat_max_ratio`` of the crop."""
-        valid = labels.size - np.count_nonzero(labels == self.ignore_index)
-        # Most often the commonest label of a coarse grid, counted in full, decides it.
+        valid = rest = labels.size - np.count_nonzero(labels == self.ignore_index)
+        # Most often the commonest labels of a coarse grid, counted in full, decide it.
         coarse = np.bincount(labels[::_COARSE, ::_COARSE].ravel(), minlength=self.ignore_index + 1)
         coarse[self.ignore_index] = 0
-        if coarse.any():
-            count = np.count_nonzero(labels == coarse.argmax())
+        for label in np.argsort(-coarse)[: np.count_nonzero(coarse)]:
+            count = np.count_nonzero(labels == label)
             if count / valid >= self.cat_max_ratio:
                 return False
-            if (valid - count) / valid < self.cat_max_ratio:
+            rest -= count
+            if rest / valid < self.cat_max_ratio:  # none of the others can have more
                 return True
         present, counts = np.unique(labels, return_counts=True)
         counts = counts[present != self.ignore_index]
