@@ -56,8 +56,8 @@ def class_folder_problems(cfg: Config, loaders: Sequence[str]) -> list[str]:
         _warn_of_unread(loader, dataset)
     if len(learnt) == 1 and learnt != {-1} and _classifies(cfg):
         problems.append(
-            f'train_dataloader: {learnt.pop()} is the only label in {some(lists)}: nothing is to be '
-            'learnt; correct the list'
+            f'train_dataloader: {learnt.pop()} is the only label in {some(lists)}: nothing is to '
+            'be learnt; correct the list'
         )
     return problems
 
