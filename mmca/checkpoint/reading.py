@@ -1,6 +1,7 @@
 """Reading a checkpoint file, of which no code is run."""
 
 import hashlib
+import os
 import re
 import zipfile
 from pathlib import Path
@@ -35,8 +36,8 @@ def load_file(path: str | Path, map_location: str = 'cpu') -> dict:
             values and mmengine's loss histories; or if the package safetensors is missing.
     """
     path = _local(path)
-    if not path.is_file():
-        reason = 'is a folder; name a file in it' if path.is_dir() else 'no such checkpoint'
+    if not os.path.isfile(path):
+        reason = 'is a folder; name a file in it' if os.path.isdir(path) else 'no such checkpoint'
         raise CheckpointError(f'{path}: {reason}; check the path')
     load = load_allowed
     if path.suffix == '.safetensors':
@@ -107,7 +108,7 @@ def _download(url: str) -> Path:
     # Two addresses may end in the same name.
     name = f'{hashlib.sha256(url.encode()).hexdigest()[:8]}-{Path(urlsplit(url).path).name}'
     path = Path(torch.hub.get_dir()) / 'checkpoints' / name
-    if not path.is_file():
+    if not os.path.isfile(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             torch.hub.download_url_to_file(url, str(path))

@@ -12,6 +12,7 @@ from PIL import Image
 from mmca.config_walk import type_name
 
 from .built import built_datasets, is_local, spread
+from .findings import some
 from .folders import contents, dead_links, files_below
 
 _LOOKED_FOR = 20_000
@@ -27,13 +28,16 @@ def class_folder_problems(cfg: Config, loaders: Sequence[str]) -> list[str]:
     problems = []
     first: tuple[str, list[str]] | None = None
     learnt: set[int] = set()
+    lists = []
     for loader, _, dataset in built_datasets(cfg, loaders, 'mmpretrain.CustomDataset', problems):
         if not is_local(dataset.img_prefix):
             continue
         problems += _unlabelled_problems(cfg, loader, dataset)
         if dataset.ann_file:
             problems += _list_problems(loader, dataset, _number_of_classes(cfg, dataset))
-            learnt.update(read_labels(dataset.ann_file) if loader == 'train_dataloader' else ())
+            if loader == 'train_dataloader':
+                learnt.update(read_labels(dataset.ann_file))
+                lists.append(dataset.ann_file)
             continue
         learnt.add(-1)  # folders: several, or told below
         if dead := dead_links(dataset.img_prefix):
@@ -52,8 +56,8 @@ def class_folder_problems(cfg: Config, loaders: Sequence[str]) -> list[str]:
         _warn_of_unread(loader, dataset)
     if len(learnt) == 1 and learnt != {-1} and _classifies(cfg):
         problems.append(
-            f'train_dataloader: {learnt.pop()} is the only label in its lists: nothing is to be '
-            'learnt; correct them'
+            f'train_dataloader: {learnt.pop()} is the only label in {some(lists)}: nothing is to '
+            'be learnt; correct the list'
         )
     return problems
 

@@ -67,13 +67,13 @@ def _is_mmdets(kind: type) -> bool:
 
 def _names_in(given: str, setting: str, leaf: Mapping) -> list[str]:
     path = Path(os.path.expanduser(given))
-    if path.is_file():
+    if os.path.isfile(path):
         try:
             return read_list(path)
         except ValueError as error:
             raise ValueError(f'{setting}: {error}') from None
     below = Path(leaf.get('data_root') or '') / given
-    if below.is_file():
+    if os.path.isfile(below):
         raise ValueError(
             f'{setting} is looked for where the command runs, not in data_root: give {str(below)!r}'
         )

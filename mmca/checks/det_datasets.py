@@ -1,5 +1,6 @@
 """Checking one dataset of mmdet by what its class will read."""
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -153,14 +154,14 @@ def _check_voc(dataset: Mapping, classes: Sequence[str], **options) -> Checked:
     for line, name in enumerate(names, 1):
         entry = f'{path}: line {line}'
         annotation, image = annotations / f'{name}.xml', images / f'{name}.jpg'
-        if annotation.is_file():
+        if os.path.isfile(annotation):
             pairs[annotation] = image
         elif reason := odd_name(name):
             problems.add('line', f'{entry} {reason}')
             continue
         else:
             no_annotation.append((entry, annotation))
-        if not image.is_file():
+        if not os.path.isfile(image):
             no_image.append((entry, image))
     remedy = 'restore it, or correct the list, or data_prefix in the config'
     for text in missing_files(no_annotation, len(names), remedy):

@@ -1,3 +1,4 @@
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def missing_paths(cfg: Config, loaders: Sequence[str]) -> list[str]:
             continue
         for path in _paths(dataset):
             # A Path turns s3://x into s3:/x.
-            if ':/' in str(path) or path.exists():
+            if ':/' in str(path) or os.path.exists(path):
                 continue
             own = not command or dataset.get('data_root') != prepared
             fetch = 'say' if own else f'get the data with `{command}`, or say'

@@ -70,7 +70,7 @@ def _read_whole(cfg: Config, loader: str) -> Iterator[tuple[Mapping, Path | None
     for _, dataset in config_datasets(cfg, [loader]):
         root, file = dataset.get('data_root') or '', dataset.get('ann_file') or ''
         path = Path(root, str(file))
-        if is_local(root) and dataset.get('indices') is None and (not file or path.is_file()):
+        if is_local(root) and dataset.get('indices') is None and (not file or os.path.isfile(path)):
             yield dataset, path if file else None
 
 

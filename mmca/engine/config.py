@@ -64,7 +64,7 @@ def _check_loader(loader: Any, name: str) -> None:
 
 
 def _load(path: str) -> Config:
-    if not Path(path).is_file():
+    if not os.path.isfile(path):
         raise UserError(f'{path}: no such config; they are in configs/')
     try:
         return Config.fromfile(path)

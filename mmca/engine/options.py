@@ -83,7 +83,7 @@ def check_out(out: str) -> None:
         Path(out).parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f'--out {out}: its folder cannot be made ({error.strerror})') from error
-    if Path(out).is_dir():
+    if os.path.isdir(out):
         raise UserError(f'--out {out}: is a folder; give the name of a file in it')
     if Path(out).suffix.lower() in ('.pkl', '.pickle'):
         raise UserError(

@@ -200,7 +200,7 @@ def test_lists_of_one_label_teach_nothing(root):
     cfg = config(root, ann_file='list.txt')
     cfg.model = dict(type='ImageClassifier', head=dict(num_classes=2))
     (problem,) = class_folder_problems(cfg, ['train_dataloader'])
-    assert problem.startswith('train_dataloader: 1 is the only label in its lists')
+    assert problem.startswith(f'train_dataloader: 1 is the only label in {root}/list.txt: nothing')
     two = cfg.train_dataloader.dataset
     (root / 'other.txt').write_text('cat/0.jpg 0\n')
     datasets = [two, {**two, 'ann_file': 'other.txt'}]

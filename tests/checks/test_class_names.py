@@ -84,3 +84,7 @@ def test_names_that_are_there_twice_are_refused_by_mmdet_alone():
             assert 'twice' in error(DATASETS.get(name), **leaf)
         else:
             assert class_names(DATASETS.get(name), leaf)[0] == ('crane', 'crane')
+
+
+def test_a_text_that_no_file_can_be_called(kind):
+    assert 'is neither names nor a file that exists' in error(kind, classes='a' * 300)

@@ -31,7 +31,7 @@ def without(*words: str):
 
 @pytest.mark.parametrize(
     'path',
-    [*sorted(CONFIGS.glob('*.py')), *sorted((CONFIGS / 'extra').glob('*.py'))],
+    [*sorted(CONFIGS.glob('*.py'))[::5], *sorted((CONFIGS / 'extra').glob('*.py'))],
     ids=lambda path: path.stem,
 )
 def test_the_projects_configs_have_none(path):

@@ -84,6 +84,19 @@ def test_what_a_list_names_and_is_not_there_is_named(voc):
     assert second.endswith('mmdet reads .jpg alone')
 
 
+@pytest.mark.parametrize('name', ['a' * 300, 'a\0b', '/' * 5000])
+@pytest.mark.input_fault(
+    'Lists and folders',
+    'a name that no file can have, such as one of 300 letters',
+    'refused, with list and line',
+)
+def test_names_that_no_file_can_have(voc, name):
+    cfg, path = voc
+    path.write_text(f'{name}\n{path.read_text()}')
+    problems = check(cfg, TRAIN)
+    assert problems and all(line.startswith(f'{path}: line 1') for line in problems)
+
+
 @pytest.mark.input_fault(
     'Missing files',
     'images of VOC that are no `.jpg`',
