@@ -260,8 +260,9 @@ def draw(records: list[dict], path: Path) -> None:
         axis.invert_yaxis()
         axis.set_title(task)
         axis.set_xlabel('processor time over plain')
-    axes[0][0].legend(fontsize=8, loc='lower right')
-    figure.tight_layout()
+    figure.tight_layout(rect=(0, 0.12, 1, 1))
+    bars = axes[0][0].get_legend_handles_labels()
+    figure.legend(*bars, fontsize=8, loc='lower center', ncols=len(names))
     figure.savefig(path)
 
 
