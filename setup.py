@@ -61,9 +61,12 @@ def requirements(name):
 # What each format of tools/export.py needs; tests pin those of the first three.
 EXPORT = {
     'onnx': ['onnx', 'onnxruntime', 'ml_dtypes'],
-    'openvino': ['onnx', 'openvino>=2026.4'],
+    'openvino': ['onnx', 'openvino>=2026.4', 'nncf'],
     'ncnn': ['ncnn', 'pnnx'],
     'executorch': ['executorch'],
+    # Each in an environment of its own, see docs/deployment.md.
+    'litert': ['litert-torch', 'ai-edge-litert'],
+    'coreml': ['coremltools'],
 }
 
 setup(

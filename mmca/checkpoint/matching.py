@@ -37,8 +37,14 @@ def require_match(
 ) -> None:
     """Raise a CheckpointError that says why, unless every tensor of both sides fits.
 
-    Keys that start with one of ``ignore`` need not.
+    Keys that start with one of ``ignore`` need not. Weights that are NaN fit nothing.
     """
+    broken = [k for k, v in weights.items() if v.is_floating_point() and v.float().isnan().any()]
+    if broken := [key for key in broken if not key.startswith(ignore)]:
+        raise CheckpointError(
+            f'{source}: {len(broken)} of its {len(weights)} tensors hold NaN, first {broken[0]}: '
+            'the training that wrote it had broken down; take an earlier checkpoint'
+        )
     lines = mismatches(weights, model, ignore)
     if not lines:
         return

@@ -28,6 +28,7 @@ def _loader_problems(cfg: Config, loader: str) -> Iterator[list[str]]:
     evaluated = {Path(m['ann_file']).absolute(): m for m in metrics if m.get('ann_file')}
     outlines = any('segm' in m.get('metric', 'bbox') for m in metrics)
     checked: dict[str, Checked] = {}
+    ids: Counter[str] = Counter()
     all_known = True
     classes: Sequence[str] = ()
     wrapper = cfg[loader]['dataset']
@@ -45,14 +46,20 @@ def _loader_problems(cfg: Config, loader: str) -> Iterator[list[str]]:
             all_known = False
             continue
         checked[str(path)] = result
+        ids.update(result.images)
         yield result.problems
     if not checked or not all_known:
         return
     predicted = frozenset().union(*(result.images for result in checked.values()))
+    if shared := [image for image, count in ids.items() if count > 1 and evaluated]:
+        yield [
+            f'{loader}: {len(shared)} image ids, such as {shared[0]}, are those of several of its '
+            "datasets, and COCO's evaluation takes them for one image: put all into one file"
+        ]
     files = {Path(path).absolute() for path in checked}
     for path in evaluated:
         result = None
-        if path not in files:
+        if path not in files and classes:
             result = check_coco(path, classes, evaluated=True, masks=outlines)
             yield result.problems
         images = result.images if result else _images_of(checked, path)
@@ -66,7 +73,8 @@ def _loader_problems(cfg: Config, loader: str) -> Iterator[list[str]]:
 
 
 def _images_of(checked: dict[str, Checked], path: Path) -> frozenset[str]:
-    return next(r.images for name, r in checked.items() if Path(name).absolute() == path)
+    found = (r.images for name, r in checked.items() if Path(name).absolute() == path)
+    return next(found, frozenset())
 
 
 def _disagreement(

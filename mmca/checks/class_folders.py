@@ -1,11 +1,15 @@
 """Images that mmpretrain's ``CustomDataset`` and ``ImageNet`` will not find, and class folders."""
 
 import os
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 from mmengine.fileio import list_from_file
+from PIL import Image
+
+from mmca.config_walk import type_name
 
 from .built import built_datasets, is_local, spread
 from .folders import contents, dead_links, files_below
@@ -22,12 +26,16 @@ def class_folder_problems(cfg: Config, loaders: Sequence[str]) -> list[str]:
     """
     problems = []
     first: tuple[str, list[str]] | None = None
+    learnt: set[int] = set()
     for loader, _, dataset in built_datasets(cfg, loaders, 'mmpretrain.CustomDataset', problems):
         if not is_local(dataset.img_prefix):
             continue
+        problems += _unlabelled_problems(cfg, loader, dataset)
         if dataset.ann_file:
-            problems += _list_problems(loader, dataset)
+            problems += _list_problems(loader, dataset, _number_of_classes(cfg, dataset))
+            learnt.update(read_labels(dataset.ann_file) if loader == 'train_dataloader' else ())
             continue
+        learnt.add(-1)  # folders: several, or told below
         if dead := dead_links(dataset.img_prefix):
             problems.append(
                 f'{loader}: {len(dead)} links lead nowhere, first {dead[0]}: remove them, or '
@@ -41,7 +49,55 @@ def class_folder_problems(cfg: Config, loaders: Sequence[str]) -> list[str]:
             if first and folders and folders != first[1]:
                 problems.append(_difference(first, (loader, folders), dataset.img_prefix))
             first = first or (f'{loader} ({dataset.img_prefix})', folders)
+        _warn_of_unread(loader, dataset)
+    if len(learnt) == 1 and learnt != {-1} and _classifies(cfg):
+        problems.append(
+            f'train_dataloader: {learnt.pop()} is the only label in its lists: nothing is to be '
+            'learnt; correct them'
+        )
     return problems
+
+
+def _unlabelled_problems(cfg: Config, loader: str, dataset: BaseDataset) -> Iterator[str]:
+    """A line if a training or validation would wait for labels that the dataset does not read."""
+    # A test says so later.
+    if dataset.with_label or not _classifies(cfg) or loader == 'test_dataloader':
+        return
+    used = 'learnt' if loader == 'train_dataloader' else 'measured'
+    yield (
+        f'{loader}: with_label=False reads no labels, and they are {used}: leave it out, and put '
+        'the images of each class into a folder, or name images and labels in a list, ann_file'
+    )
+
+
+def _classifies(cfg: Config) -> bool:
+    """Whether the model learns by labels; others of mmpretrain do without."""
+    return type_name(cfg.get('model') or {}).endswith('Classifier')
+
+
+def _warn_of_unread(loader: str, dataset: BaseDataset) -> None:
+    """Say on stderr which images are left out because of their suffix."""
+    kinds = Image.registered_extensions()
+    files = files_below(dataset.img_prefix)
+    left = [p for p in files if _suffix(p) in kinds and not dataset.is_valid_file(p)]
+    if left:
+        print(
+            f'Warning: {loader}: {len(left)} images such as {min(left)} are left out: extensions '
+            f'of the dataset are {", ".join(sorted(dataset.extensions))}',
+            file=sys.stderr,
+        )
+
+
+def _suffix(path: str) -> str:
+    return os.path.splitext(path)[1].lower()
+
+
+def _number_of_classes(cfg: Config, dataset: BaseDataset) -> int:
+    """That of the names, else of the head; 0 if neither is known."""
+    if dataset.CLASSES:
+        return len(dataset.CLASSES)
+    head = (cfg.get('model') or {}).get('head') or {}
+    return (head.get('num_classes') if isinstance(head, Mapping) else None) or 0
 
 
 def class_folders(root: str) -> list[str]:
@@ -119,7 +175,7 @@ def _difference(first: tuple[str, list[str]], second: tuple[str, list[str]], roo
     )
 
 
-def _list_problems(loader: str, dataset: BaseDataset) -> Iterator[str]:
+def _list_problems(loader: str, dataset: BaseDataset, classes: int) -> Iterator[str]:
     path = dataset.ann_file
     try:
         lines = list_from_file(path)
@@ -133,10 +189,10 @@ def _list_problems(loader: str, dataset: BaseDataset) -> Iterator[str]:
         name, _, label = line.strip().rpartition(' ') if dataset.with_label else (line, '', '0')
         if not name or not label.strip().lstrip('-').isdecimal():
             yield f'{loader}: {path}, line {number}: {line!r} is not an image and its label'
-        elif dataset.CLASSES and not 0 <= int(label) < len(dataset.CLASSES):
+        elif dataset.with_label and classes and not 0 <= int(label) < classes:
             yield (
-                f'{loader}: {path}, line {number}: label {label} is outside the '
-                f'{len(dataset.CLASSES)} classes (0-{len(dataset.CLASSES) - 1})'
+                f'{loader}: {path}, line {number}: label {label} is outside the {classes} classes '
+                f'(0-{classes - 1})'
             )
         else:
             images.append((number, os.path.join(dataset.img_prefix, name)))

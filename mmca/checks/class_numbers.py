@@ -32,7 +32,7 @@ _APART = (
 # Heads that tell something else, such as edges from the rest.
 _OTHER_HEADS = ('STDCHead', 'MultiTaskHead', 'VPDDepthHead')
 # Datasets whose classes are those of several heads, or more than are looked for.
-_OTHER_DATASETS = (
+OTHER_DATASETS = (
     'CocoPanopticDataset',
     'ADE20KPanopticDataset',
     'ReIDDataset',
@@ -55,7 +55,7 @@ def class_number_problems(cfg: Config, loaders: Sequence[str]) -> list[str]:
     problems = []
     for loader, leaf in config_datasets(cfg, loaders):
         kind = class_of(cfg, leaf, DATASETS)
-        if not _has_metainfo(kind) or kind.__name__ in _OTHER_DATASETS:
+        if not has_metainfo(kind) or kind.__name__ in OTHER_DATASETS:
             continue
         try:
             names, given = class_names(kind, leaf)
@@ -117,7 +117,8 @@ def _fits(head: Mapping, number: int) -> bool:
     return (outputs, number) == (1, 2) and sigmoid
 
 
-def _has_metainfo(kind: type | None) -> bool:
+def has_metainfo(kind: type | None) -> bool:
+    """Whether a class is a dataset whose classes ``metainfo`` names."""
     return isinstance(kind, type) and issubclass(kind, BaseDataset)
 
 

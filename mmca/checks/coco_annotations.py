@@ -16,6 +16,7 @@ from .findings import CROWD, LARGEST, NUMBERS, USABLE, Problems, is_number, shor
 from .geometry import UNKNOWN, Boxes
 
 _AT_ONCE = 4096
+_DECODED = 20_000
 _LARGEST_ID = 2**53  # evaluation keeps ids as float64
 _LARGEST_AREA = 1e18
 _NO_OUTLINE = (
@@ -44,6 +45,7 @@ class Annotations:
         # pycocotools reads a key that faster-coco-eval can do without.
         self._needs_crowd = evaluated and 'faster_coco_eval' not in sys.modules
         self._seen: set[int] = set()
+        self._decoded = 0
         # Width and height as an array, and the row of each image in it.
         self._rows = {image: row for row, image in enumerate(sizes)}
         sides = chain.from_iterable(size or UNKNOWN for size in sizes.values())
@@ -215,7 +217,7 @@ class Annotations:
                     f'segmentation of size {short(sides)} is not one mask of its image: run '
                     'lengths as counts, that fill it, and size=[height, width]'
                 )
-            return None
+            return self._undecodable(outline)
         if type(outline) is not list or _types(outline) != {list}:
             return (
                 f'segmentation {short(outline)} is no list of polygons; write '
@@ -229,6 +231,19 @@ class Annotations:
                 f'segmentation {short(outline)} has no polygon of three points or more, x and y of '
                 'each: mmdet would ignore the object'
             )
+        return None
+
+    def _undecodable(self, outline: dict) -> str | None:
+        """What is wrong with compressed run lengths; of a million masks the first ones tell."""
+        if not isinstance(outline['counts'], str) or self._decoded >= _DECODED:
+            return None
+        from pycocotools import mask
+
+        self._decoded += 1
+        try:
+            mask.decode(outline)
+        except Exception as error:  # whatever is in the text
+            return f'segmentation has counts that are no compressed mask ({error})'
         return None
 
 

@@ -42,6 +42,20 @@ def _length_problems(loop: str, train: Mapping) -> Iterator[str]:
             f'train_cfg {found}: {loop} is given {needed} alone, '
             f"train_cfg=dict(_delete_=True, type='{loop}', {needed}=N)"
         )
+    for option in (needed, 'val_interval'):
+        value = train.get(option, 1)
+        if option in train and not _is_count(value):
+            remedy = (
+                '; to validate never, val_dataloader=None val_cfg=None val_evaluator=None'
+                if option == 'val_interval'
+                else ': there would be no training'
+            )
+            yield f'train_cfg.{option}={value!r}: give a whole number from 1{remedy}'
+
+
+def _is_count(value: object) -> bool:
+    """Whether it is a whole number from 1; mmengine takes 2.0 for 2."""
+    return isinstance(value, (int, float)) and value >= 1 and value == int(value)
 
 
 def _endless_problems(cfg: Config) -> Iterator[str]:
@@ -90,7 +104,9 @@ def _checkpoint_problems(cfg: Config, loop: str, length: int | None) -> Iterator
         return
     interval, by_epoch = hook.get('interval', -1), hook.get('by_epoch', True)
     iterations = loop == 'IterBasedTrainLoop'
-    if iterations and by_epoch and interval > 0:
+    if type(interval) is not int:
+        yield f'default_hooks.checkpoint.interval={interval!r}: give a whole number, -1 for none'
+    elif iterations and by_epoch and interval > 0:
         yield (
             f'default_hooks.checkpoint counts epochs (by_epoch=True, interval={interval}) and '
             'train_cfg iterations (IterBasedTrainLoop): there would be no checkpoint before the '

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -10,6 +10,7 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 
+from mmca.config_walk import config_metrics, type_name
 from mmca.images.labels import (
     label_problem,
     label_table,
@@ -24,6 +25,7 @@ from .built import built_datasets, entries_of, grouped, loader_in, spread
 from .kept import Kept, stamp
 
 _LOOKED_AT = 20_000  # masks of a dataset; the loader names bad ones among the others
+_EVALUATORS = {'val_dataloader': 'val_evaluator', 'test_dataloader': 'test_evaluator'}
 _OBJECT = 255  # what image editors write for "inside"
 
 
@@ -35,6 +37,7 @@ class _Seen:
     labels: set[int]  # of the files
     classes: set[int]  # what they become; the ignored label is none
     masks: int
+    ignored: bool = False  # whether any becomes the ignored label
 
 
 def mask_problems(cfg: Config, loaders: Sequence[str]) -> list[str]:
@@ -65,6 +68,7 @@ def mask_problems(cfg: Config, loaders: Sequence[str]) -> list[str]:
         problems += grouped(seen.problems)
         if not seen.problems and seen.masks:
             problems += _nothing_to_learn(loader, dataset, seen, ignore_index)
+            problems += _counted_in_vain(cfg, loader, seen, num_classes, ignore_index)
         if loader == 'train_dataloader':
             classes |= seen.classes
             masks += seen.masks
@@ -103,6 +107,7 @@ def _look_at(loader: str, pairs: list[dict], num_classes: int, ignore_index: int
             continue
         seen.labels.update(found.tolist())
         seen.classes.update(table[found[found <= _OBJECT]].tolist())
+    seen.ignored = ignore_index in seen.classes
     seen.classes.discard(ignore_index)
     return seen
 
@@ -171,6 +176,22 @@ def _nothing_to_learn(
             'the object, save it as 1, the number of its class'
         ]
     return []
+
+
+def _counted_in_vain(
+    cfg: Config, loader: str, seen: _Seen, num_classes: int, ignore_index: int
+) -> Iterator[str]:
+    """A line if pixels that the head ignores, and no class has, would count as mistakes."""
+    if ignore_index < max(num_classes, 2) or not seen.ignored:
+        return
+    for metric in config_metrics(cfg, [_EVALUATORS.get(loader, '')]):
+        given = metric.get('ignore_index', 255)
+        if type_name(metric) == 'IoUMetric' and given != ignore_index:
+            yield (
+                f'{_EVALUATORS[loader]}: IoUMetric has ignore_index={given}, the head '
+                f'{ignore_index}, and masks hold it: as no class has that number, each such pixel '
+                f'would count as a mistake. Set {_EVALUATORS[loader]}.ignore_index={ignore_index}'
+            )
 
 
 def _one_class(names: Sequence, classes: set[int]) -> list[str]:

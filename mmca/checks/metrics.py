@@ -1,5 +1,7 @@
 """The metrics that an evaluator will give, against those that are waited for."""
 
+import os
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -8,15 +10,21 @@ from mmengine.config import Config
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.registry import DATASETS, METRICS
 
-from mmca.config_walk import config_datasets, config_metrics, type_name
+from mmca.config_walk import config_datasets, config_metrics, leaf_transforms, type_name
 
 from .built import class_of
 from .class_names import class_names
+from .class_numbers import has_metainfo
+from .findings import some
 from .loops import schedulers
 
 _EVALUATORS = {'val_dataloader': 'val_evaluator', 'test_dataloader': 'test_evaluator'}
 # In the names of mmdet's parts for masks; CondInst, BoxInst, RTMDetIns and others have "ins".
 _MASKED = ('mask', 'ins', 'solo', 'yolact', 'panoptic', 'segm')
+_COCO_ITEMS = (
+    *('mAP', 'mAP_50', 'mAP_75', 'mAP_s', 'mAP_m', 'mAP_l'),
+    *('AR@100', 'AR@300', 'AR@1000', 'AR_s@1000', 'AR_m@1000', 'AR_l@1000'),
+)
 _RULE_OPTIONS = ('save_best', 'rule', 'greater_keys', 'less_keys')
 
 
@@ -26,7 +34,7 @@ def metric_problems(cfg: Config, loaders: Sequence[str]) -> list[str]:
     Only the usual metrics of mmseg, mmdet and mmpretrain are known; beside another one no name
     is taken for wrong.
     """
-    problems = []
+    problems = list(_head_problems(cfg, loaders))
     for loader in loaders:
         evaluator = _EVALUATORS.get(loader, '')
         if not cfg.get(evaluator) or not cfg.get(loader):
@@ -42,6 +50,26 @@ def metric_problems(cfg: Config, loaders: Sequence[str]) -> list[str]:
     return problems
 
 
+def _head_problems(cfg: Config, loaders: Sequence[str]) -> Iterator[str]:
+    """What a classifier's head would measure, or learn, and cannot: told by its own options."""
+    model = cfg.get('model') or {}
+    head = model.get('head')
+    classes = head.get('num_classes') if isinstance(head, Mapping) else None
+    if 'train_dataloader' not in loaders or not isinstance(classes, int):
+        return
+    topk = head.get('topk') or 1
+    if head.get('cal_acc') and max([topk] if isinstance(topk, int) else topk) > classes:
+        yield f'model.head.topk={topk}: there are {classes} classes; set model.head.topk=(1,)'
+    preprocessor = model.get('data_preprocessor') or cfg.get('data_preprocessor') or {}
+    mixing = (model.get('train_cfg') or {}).get('augments') or preprocessor.get('batch_augments')
+    number = preprocessor.get('num_classes')
+    if mixing and number != classes:
+        yield (
+            f'data_preprocessor.num_classes={number}, by which images are mixed '
+            f'(model.train_cfg.augments), but model.head.num_classes={classes}: make them equal'
+        )
+
+
 def evaluator_metrics(cfg: Config, evaluator: str) -> list[str] | None:
     """Names of the numbers that an evaluator gives, in order; None if they are not known.
 
@@ -55,20 +83,49 @@ def evaluator_metrics(cfg: Config, evaluator: str) -> list[str] | None:
         if give is None or metric.get('format_only'):
             known = False
             continue
+        options = {key: metric[key] for key in metric if key not in ('type', '_scope_')}
         try:
-            given = give(cfg, kind, {key: metric[key] for key in metric if key != 'type'})
+            _check_truth(cfg, evaluator, kind, options)
+            given = give(cfg, kind, options)
         # The libraries' own words for an option that is out of range.
         except (ValueError, KeyError, TypeError, AssertionError) as error:
             raise ValueError(f'{evaluator}: {kind.__name__}: {_words(error)}') from None
         prefix = metric.get('prefix') or kind.default_prefix
         names += [f'{prefix}/{name}' if prefix else name for name in given]
+    custom = type_name(cfg[evaluator]) if isinstance(cfg[evaluator], Mapping) else ''
+    if custom.endswith('Evaluator') and custom != 'Evaluator':
+        return None  # it may name them in its own way
     if twice := [name for name, count in Counter(names).items() if count > 1]:
         raise ValueError(
             f'{evaluator}: two metrics give {twice[0]}: give one of them another prefix, e.g. '
             "prefix='second'"
         )
-    custom = type_name(cfg[evaluator]) if isinstance(cfg[evaluator], Mapping) else ''
-    return names if known and not (custom.endswith('Evaluator') and custom != 'Evaluator') else None
+    return names if known else None
+
+
+def _check_truth(cfg: Config, evaluator: str, kind: type, options: dict) -> None:
+    """Raise a ValueError if a metric has nothing to compare with, or no classes to count."""
+    computed_by = _computed_by(kind)
+    loader = next(name for name, of in _EVALUATORS.items() if of == evaluator)
+    leaves = [leaf for _, leaf in config_datasets(cfg, [loader])]
+    if computed_by == 'mmseg.IoUMetric':
+        kinds = [(class_of(cfg, leaf, DATASETS), leaf) for leaf in leaves]
+        if any(has_metainfo(of) and not class_names(of, leaf)[0] for of, leaf in kinds):
+            raise ValueError(
+                f'the data of the {loader} names no classes: set its metainfo=dict(classes=(...))'
+            )
+    if computed_by != 'mmdet.CocoMetric' or options.get('ann_file'):
+        return
+    transforms = [item for leaf in leaves for item in leaf_transforms(leaf.get('pipeline') or [])]
+    if any('instances' in (item.get('meta_keys') or ()) for item in transforms):
+        return
+    names = [
+        os.path.join(leaf.get('data_root') or '', leaf.get('ann_file') or '') for leaf in leaves
+    ]
+    given = f'that of the {loader}, ann_file={min(names)!r}'
+    if not all(name.endswith('.json') for name in names):
+        given = "one in COCO's format, or take dict(type='mmca.VOCMetric'), which needs none"
+    raise ValueError(f'without ann_file there are no boxes to compare with: give {given}')
 
 
 def _computed_by(kind: type | None) -> str:
@@ -89,6 +146,15 @@ def _iou_names(cfg: Config, kind: type, options: dict) -> list[str]:
 def _coco_names(cfg: Config, kind: type, options: dict) -> list[str]:
     names = []
     metrics = options.get('metric', 'bbox')
+    if unknown := [item for item in options.get('metric_items') or () if item not in _COCO_ITEMS]:
+        raise ValueError(f'metric_items {some(unknown)}: there are {", ".join(_COCO_ITEMS)}')
+    # pycocotools compares them as an array, which no list of a config is.
+    by_list = options.get('iou_thrs') is not None and 'faster_coco_eval' not in sys.modules
+    if by_list and 'proposal_fast' not in metrics:
+        raise ValueError(
+            f'iou_thrs={options["iou_thrs"]} cannot be evaluated: leave it out, and take '
+            "metric_items=['mAP', 'mAP_50', 'mAP_75'] for single ones"
+        )
     for metric in [metrics] if isinstance(metrics, str) else metrics:
         items = options.get('metric_items')
         if metric == 'proposal_fast':

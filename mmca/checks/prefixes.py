@@ -36,8 +36,14 @@ def setting_problem(kind: type, dataset: Mapping) -> str | None:
     if isinstance(prefix, Mapping) and all(isinstance(item, str) for item in prefix.values()):
         if wanted is None or wanted in prefix:
             return None
-    elif wanted is None and isinstance(prefix, Mapping):
-        wanted = next(key for key, item in prefix.items() if not isinstance(item, str))
+    elif isinstance(prefix, Mapping):
+        other = next(key for key, item in prefix.items() if not isinstance(item, str))
+        wanted = wanted or other
+        if other != wanted:
+            return (
+                f'data_prefix of {type_name(dataset)}: {other}={prefix[other]!r} is not the path '
+                'of one: give text, or leave it out'
+            )
     example = prefix if isinstance(prefix, str) else ''
     return (
         f'data_prefix={prefix!r}: {type_name(dataset)} wants '

@@ -8,11 +8,13 @@ from mmca.errors import UserError
 from .boxes import malformed_boxes
 from .class_folders import class_folder_problems
 from .class_numbers import class_number_problems
+from .class_order import class_order_problems
 from .images import image_problems
 from .loops import loop_problems
 from .masks import mask_problems
 from .metrics import metric_problems
 from .paths import missing_paths
+from .pipelines import pipeline_problems
 from .segmentation_files import missing_segmentation_files
 from .shared_data import warn_of_shared_data
 
@@ -23,6 +25,8 @@ CHECKS: dict[str, Callable[[Config, Sequence[str]], list[str]]] = {
     'loops': loop_problems,
     'metrics': metric_problems,
     'class_numbers': class_number_problems,
+    'class_order': class_order_problems,
+    'pipelines': pipeline_problems,
     'paths': missing_paths,
     'segmentation_files': missing_segmentation_files,
     'class_folders': class_folder_problems,

@@ -50,12 +50,16 @@ def building_told(cfg: Config) -> Iterator[None]:
 
 def _message(cfg: Config, error: Exception) -> str | None:
     words = str(error.args[0]) if error.args else type(error).__name__
-    words = words.partition(', but got train')[0].partition(', but got val')[0]
+    for section in ('train', 'val', 'test'):  # all of them, as long as they are
+        words = words.partition(f', but got {section}')[0]
     # From the innermost: an error of the parts within a part is not its own.
     for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
         name, module = frame.f_code.co_name, frame.f_globals.get('__name__')
         if name == _BUILD:
-            return _part_message(cfg, frame.f_locals, words)
+            given = frame.f_locals.get('cfg')
+            if isinstance(given, Mapping):
+                return _part_message(cfg, frame.f_locals, words)
+            words = f'a part of it is {_short(given)}, and no dict with a type'  # of the next frame
         if name == 'build_dataloader' and module == _RUNNER:
             loader = frame.f_locals.get('dataloader')
             where = next((key for key in cfg if loader and cfg[key] == loader), 'a dataloader')
@@ -76,6 +80,8 @@ def _part_message(cfg: Config, building: Mapping, words: str) -> str | None:
         near = difflib.get_close_matches(found[1].rpartition('.')[2], known, 3)
         hint = f'did you mean {" or ".join(near)}?' if near else 'is its module in custom_imports?'
         return f'{where}type={found[1]!r} is not in the registry {found[2]}: {hint}'
+    if 'type' not in given:
+        return f'{where or _short(given) + ": "}has no type'
     if getattr(kind, '__module__', '').partition('.')[0] not in _LIBRARIES:
         return None
     name = getattr(kind, '__name__', type_name(given))

@@ -1,9 +1,12 @@
 import argparse
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 
+from mmca.config_walk import LOADERS
 from mmca.errors import UserError
 
 from .cfg_options import merge_options
@@ -30,6 +33,8 @@ def read_config(args: argparse.Namespace) -> Config:
     merge_options(cfg, options)
     if not cfg.get('model'):
         raise UserError(f'{args.config}: has no model; a config of a dataset is not trained alone')
+    for name in LOADERS:
+        _check_loader(cfg.get(name), name)
     for section in list(cfg):  # a Config is no dict
         value = expand_paths({section: cfg[section]})[section]
         if value is not cfg[section]:
@@ -39,6 +44,23 @@ def read_config(args: argparse.Namespace) -> Config:
     cfg.launcher = args.launcher
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'work_dirs/{Path(args.config).stem}'
     return cfg
+
+
+def _check_loader(loader: Any, name: str) -> None:
+    """Raise a UserError if a dataloader, its dataset, or one within that, is no dict."""
+    if loader is None:
+        return
+    if not isinstance(loader, Mapping) or 'dataset' not in loader:
+        raise UserError(f'{name}={loader!r}: has no dataset; write {name}=dict(dataset=dict(...))')
+    inner = [('dataset', loader['dataset'])]
+    if isinstance(loader.get('datasets'), (list, tuple)):
+        inner = [(f'datasets.{index}', item) for index, item in enumerate(loader['datasets'])]
+    for option, dataset in inner:
+        path = f'{name}.{option}'
+        if not isinstance(dataset, Mapping):
+            raise UserError(f'{path}={dataset!r}: a dataset is a dict with its type')
+        if dataset.keys() & {'dataset', 'datasets'}:
+            _check_loader({'dataset': None, **dataset}, path)
 
 
 def _load(path: str) -> Config:

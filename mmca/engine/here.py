@@ -20,7 +20,7 @@ from mmca.config_walk import (
 )
 from mmca.errors import UserError
 
-from .unlabelled import do_without_masks
+from .unlabelled import do_without_truth
 
 # Whose LoadImageFromFile is mmcv's, by a bare name, too.
 _LOADING_LIBRARIES = ('', 'mmcv', 'mmseg', 'mmdet', 'mmpretrain')
@@ -39,7 +39,7 @@ def as_run_here(cfg: Config, augmented: bool = False) -> Config:
     here = copy.deepcopy(cfg)
     _name_files_in_errors(here)
     _keep_folders_of_pictures(here)
-    notes = [do_without_masks(here), _evaluation_note(here)]
+    notes = [do_without_truth(here), _evaluation_note(here)]
     if augmented:
         _augment_test(here)
     if not torch.cuda.is_available():
@@ -66,7 +66,7 @@ def _name_files_in_errors(cfg: Config) -> None:
 
 
 def _keep_folders_of_pictures(cfg: Config) -> None:
-    hook = cfg.get('default_hooks', {}).get('visualization')
+    hook = (cfg.get('default_hooks') or {}).get('visualization')
     if hook and (hook.get('draw') or hook.get('enable')):
         wrapped = dict(type='mmca.FolderwiseVisualizationHook', drawing=hook)
         cfg.default_hooks.visualization = wrapped

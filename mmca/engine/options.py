@@ -3,6 +3,7 @@
 import argparse
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def draw_pictures(cfg: Config, args: argparse.Namespace) -> None:
     Raises:
         UserError: If the config has none.
     """
-    hook = cfg.default_hooks.get('visualization')
+    hook = (cfg.get('default_hooks') or {}).get('visualization')
     if hook is None:
         raise UserError('--show and --show-dir need default_hooks.visualization in the config')
     hook.update(interval=1, show=args.show, wait_time=args.wait_time)
@@ -55,6 +56,27 @@ def draw_pictures(cfg: Config, args: argparse.Namespace) -> None:
         cfg.visualizer.save_dir = args.show_dir
 
 
+def check_folders(cfg: Config, show_dir: str | None = None) -> None:
+    """Raise a UserError if a folder that the run writes to cannot be made or written to."""
+    hook = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
+    for name, folder in (
+        ('--work-dir', cfg.work_dir),
+        ('default_hooks.checkpoint.out_dir', hook.get('out_dir')),
+        ('--show-dir', show_dir),
+    ):
+        if not folder or '://' in str(folder):
+            continue
+        try:
+            os.makedirs(folder, exist_ok=True)
+            reason = '' if os.access(folder, os.W_OK) else 'no permission to write'
+        except OSError as error:
+            reason = 'a file of that name exists' if os.path.isfile(folder) else error.strerror
+        if reason:
+            raise UserError(
+                f'{name} {folder}: cannot be written to ({reason}); give another folder'
+            )
+
+
 def check_out(out: str) -> None:
     """Raise a UserError if metrics cannot be written to ``out``; makes its folder."""
     try:
@@ -63,6 +85,11 @@ def check_out(out: str) -> None:
         raise UserError(f'--out {out}: its folder cannot be made ({error.strerror})') from error
     if Path(out).is_dir():
         raise UserError(f'--out {out}: is a folder; give the name of a file in it')
+    if Path(out).suffix.lower() in ('.pkl', '.pickle'):
+        raise UserError(
+            f'--out {out}: metrics are written as JSON; name a .json. Predictions are written by '
+            'test_evaluator=dict(type="mmengine.DumpResults", out_file_path="FILE.pkl")'
+        )
 
 
 def write_metrics(metrics: dict, out: str) -> None:

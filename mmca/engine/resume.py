@@ -1,4 +1,5 @@
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from mmengine.config import Config
@@ -42,11 +43,19 @@ def require_resumable(path: str | Path) -> str:
     Raises:
         CheckpointError: If it is not.
     """
+    checkpoint = load_file(path)
     # mmengine would go on with a new optimizer, without a word.
-    if 'optimizer' not in load_file(path):
+    if 'optimizer' not in checkpoint:
         raise CheckpointError(
             f'{path}: holds no optimizer state, training cannot go on from it; give an iter_*.pth '
             'or epoch_*.pth, or start from its weights with --cfg-options load_from=PATH'
+        )
+    meta = checkpoint.get('meta')
+    if not isinstance(meta, Mapping) or not {'iter', 'epoch'} <= meta.keys():
+        raise CheckpointError(
+            f'{path}: does not say how far its training was (meta, with iter and epoch); training '
+            'goes on from checkpoints of tools/train.py alone. Start from its weights with '
+            '--cfg-options load_from=PATH'
         )
     return str(path)
 

@@ -5,8 +5,13 @@ from mmengine.config import Config
 from mmengine.runner import BaseLoop
 from mmengine.runner import Runner as _Runner
 from torch import nn
+from torch.utils.data import DataLoader
+
+from mmca.config_walk import LOADERS
 
 from .batch_norm import check_single_images
+from .batches import CollateNamingImages, channels, check_batches
+from .hooks import FiniteLossHook
 
 
 class Runner(_Runner):
@@ -26,6 +31,7 @@ class Runner(_Runner):
     def __init__(self, *args, cfg: Config, **kwargs) -> None:
         self._built_from = cfg
         super().__init__(*args, cfg=cfg.pop('given'), **kwargs)
+        self.register_hook(FiniteLossHook())
         for note in cfg.notes:  # not before: the log file has just been opened
             self.logger.warning(note)
 
@@ -43,6 +49,16 @@ class Runner(_Runner):
         loop = super().build_train_loop(loop)
         check_single_images(self.model, loop.dataloader, self.cfg)
         return loop
+
+    def build_dataloader(self, dataloader: DataLoader | dict, *args, **kwargs) -> DataLoader:
+        given = [name for name in LOADERS if getattr(self, f'_{name}') is dataloader]
+        loader = super().build_dataloader(dataloader, *args, **kwargs)
+        if given:
+            check_batches(loader, given[0])
+            loader.collate_fn = CollateNamingImages(
+                loader.collate_fn, given[0], channels(self.model)
+            )
+        return loader
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         # It alone takes settings from self.cfg.

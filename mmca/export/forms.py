@@ -2,7 +2,10 @@
 
 All forms compute :mod:`mmca.ops.reference` in evaluation mode. Batch norm is fixed there, so the
 shared convolution may be applied to each profile on its own: no concatenation, split or transpose.
+docs/deployment.md has what each form costs.
 """
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,18 +14,52 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from mmca.ops.layer import AttentionLayers
 
-# How a form pools: by windows of the map's size, written into the graph as numbers; or by means,
-# which have no size in them.
-WINDOWS, MEANS = 'windows', 'means'
+# ONNX Runtime's convolutions keep so many channels together at most (AVX-512; 8 with AVX2).
+BLOCK = 16
 
 
-def form_for(target: str, fixed: bool) -> str:
-    """How the attention pools in a file for ``target``, of a fixed size or of free ones.
+class Form(NamedTuple):
+    """How an attention is written.
 
-    ONNX Runtime keeps average pooling in the blocked layout of its convolutions, and leaves it
-    around a mean; a window has one size, though. docs/deployment.md has what each costs.
+    Attributes:
+        pooling: ``'windows'`` of the map's size, written into the graph as numbers; or ``'means'``,
+            which have no size in them.
+        gates: How they meet the map: ``'in_turn'``; ``'multiplied'`` with each other before; or
+            ``'spread'`` to the map's size, so that nothing is broadcast. That has a size in it.
+        aligned: Whether the features between are filled up to whole blocks of channels.
     """
-    return WINDOWS if fixed else MEANS
+
+    pooling: str
+    gates: str
+    aligned: bool = False
+
+    @property
+    def fixed(self) -> bool:
+        """Whether there is a size in it."""
+        return self.pooling == 'windows' or self.gates == 'spread'
+
+
+def form_for(target: str, fixed: bool) -> Form:
+    """The form in a file for ``target``, of a fixed size or of free ones.
+
+    ONNX Runtime stays in the blocked layout of its convolutions through average pooling, nearest
+    resizing and products of equal sizes, if the channels are whole blocks; around a mean or a
+    product that broadcasts it puts the map into rows and back.
+    """
+    if target == 'onnx' and fixed:
+        return Form('windows', 'spread', aligned=True)
+    # Compared in these two alone.
+    gates = 'multiplied' if target in ('onnx', 'openvino') else 'in_turn'
+    return Form('windows' if fixed else 'means', gates)
+
+
+@torch.no_grad()
+def _filled_up(conv: nn.Conv2d, inputs: int, outputs: int) -> nn.Conv2d:
+    """A 1x1 convolution with more channels, all new ones zero."""
+    wider = nn.Conv2d(inputs, outputs, 1)
+    wider.weight.zero_()[: conv.out_channels, : conv.in_channels] = conv.weight
+    wider.bias.zero_()[: conv.out_channels] = conv.bias
+    return wider
 
 
 class AttentionForm(nn.Module):
@@ -30,42 +67,58 @@ class AttentionForm(nn.Module):
 
     Args:
         layers (AttentionLayers): The attention, in evaluation mode; stays as it is.
-        pooling (str): ``'windows'`` or ``'means'``.
+        form (Form): How it is written.
 
     Shape:
         Input (N, C, H, W); output the same.
     """
 
-    def __init__(self, layers: AttentionLayers, pooling: str) -> None:
+    def __init__(self, layers: AttentionLayers, form: Form) -> None:
         super().__init__()
-        self.axes, self.pooling = layers.axes, pooling
+        self.axes, self.form = layers.axes, form
         self.act, self.gate = layers.act, layers.gate
         self.conv1, self.norm = layers.conv1, layers.bn1
-        if type(layers.bn1) is nn.BatchNorm2d and layers.bn1.running_mean is not None:
-            self.conv1, self.norm = fuse_conv_bn_eval(layers.conv1, layers.bn1), nn.Identity()
         self.conv_h = getattr(layers, 'conv_h', None)
         self.conv_w = getattr(layers, 'conv_w', None)
+        if type(layers.bn1) is nn.BatchNorm2d and layers.bn1.running_mean is not None:
+            self.conv1, self.norm = fuse_conv_bn_eval(layers.conv1, layers.bn1), nn.Identity()
+            if form.aligned:
+                self._align()
+
+    def _align(self) -> None:
+        """What the activation makes of the new features meets weights of zero."""
+        features = -(-self.conv1.out_channels // BLOCK) * BLOCK
+        self.conv1 = _filled_up(self.conv1, self.conv1.in_channels, features)
+        for name in ('conv_h', 'conv_w'):
+            conv = getattr(self, name)
+            if conv is not None:
+                setattr(self, name, _filled_up(conv, features, conv.out_channels))
 
     def _pool(self, x: Tensor, axis: int) -> Tensor:
-        if self.pooling == MEANS:
+        if self.form.pooling == 'means':
             return x.mean(dim=axis, keepdim=True)
         # Numbers, also while it is traced.
         size = int(x.shape[axis])
         return F.avg_pool2d(x, (1, size) if axis == 3 else (size, 1))
 
-    def _gate(self, profile: Tensor, expand: nn.Module) -> Tensor:
-        return self.gate(expand(self.act(self.norm(self.conv1(profile)))))
+    def _gate(self, x: Tensor, axis: int, expand: nn.Module) -> Tensor:
+        profile = self._pool(x, axis)
+        gate = self.gate(expand(self.act(self.norm(self.conv1(profile)))))
+        if self.form.gates == 'spread':
+            return F.interpolate(gate, (int(x.shape[2]), int(x.shape[3])))
+        return gate
 
     def forward(self, x: Tensor) -> Tensor:
-        y = x
-        if self.conv_w is not None:
-            y = y * self._gate(self._pool(x, 2), self.conv_w)
-        if self.conv_h is not None:
-            y = y * self._gate(self._pool(x, 3), self.conv_h)
-        return y
+        expands = (2, self.conv_w), (3, self.conv_h)
+        gates = [self._gate(x, axis, expand) for axis, expand in expands if expand is not None]
+        if len(gates) == 2 and self.form.gates == 'multiplied':
+            gates = [gates[0] * gates[1]]
+        for gate in gates:
+            x = x * gate
+        return x
 
 
-def put_forms(network: nn.Module, pooling: str) -> nn.Module:
+def put_forms(network: nn.Module, form: Form) -> nn.Module:
     """Put each coordinate attention within ``network`` into the form that is exported.
 
     Returns the network, whose attentions have been replaced, in evaluation mode.
@@ -77,7 +130,7 @@ def put_forms(network: nn.Module, pooling: str) -> nn.Module:
         if isinstance(child, AttentionLayers)
     ]
     for parent, name, child in found:
-        setattr(parent, name, AttentionForm(child, pooling))
+        setattr(parent, name, AttentionForm(child, form))
     return network.eval()  # in which blocks look again at what they may run as one
 
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmca.errors import UserError
-from mmca.export.forms import folded_preprocessing, put_forms
+from mmca.export.forms import Form, folded_preprocessing, put_forms
 from mmca.export.model import LoadedModel
 
 
@@ -54,7 +54,7 @@ class ExportNetwork(nn.Module):
 
     Args:
         loaded (LoadedModel): The model; stays as it is.
-        pooling (str): How attentions pool, see :mod:`mmca.export.forms`.
+        form (Form): How attentions are written.
         layout (str): ``'NHWC'``: the input is (N, H, W, 3), uint8; ``'NCHW'``: (N, 3, H, W),
             float32, 0 to 255 in BGR; without preprocessing normalised, in the network's order.
         preprocessing (bool): Whether normalisation and order of channels are included.
@@ -65,14 +65,14 @@ class ExportNetwork(nn.Module):
     def __init__(
         self,
         loaded: LoadedModel,
-        pooling: str,
+        form: Form,
         layout: str,
         preprocessing: bool,
         fixed: bool,
         last_step: bool,
     ) -> None:
         super().__init__()
-        loaded = loaded._replace(model=put_forms(copy.deepcopy(loaded.model), pooling))
+        loaded = loaded._replace(model=put_forms(copy.deepcopy(loaded.model), form))
         self.layout = layout
         self.before = nn.Identity()
         if preprocessing:

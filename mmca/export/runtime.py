@@ -113,7 +113,7 @@ def load_exported(path: str | Path, threads: int | None = None) -> ExportedNetwo
     """
     path = Path(path)
     target = target_module(target_of(path))
-    if not path.is_file():
+    if not path.exists():
         raise UserError(f'{path}: no such file; tools/export.py writes one')
     metadata = target.metadata_of(path)
     run = target.open_file(path, metadata, threads)

@@ -33,6 +33,8 @@ def export(args: argparse.Namespace) -> None:
     out, suffix = Path(args.out), TARGETS[args.to]
     if not out.name.endswith(suffix):
         raise UserError(f'--out {out}: files for {args.to} end in {suffix}')
+    if out.is_dir():
+        raise UserError(f'--out {out}: is a folder already; delete it or give another name')
     target = target_module(args.to)
     if args.int8 and not hasattr(target, 'quantise'):
         able = [name for name in TARGETS if hasattr(target_module(name), 'quantise')]
@@ -48,7 +50,10 @@ def export(args: argparse.Namespace) -> None:
         path = Path(folder) / out.name
         files = target.write(network, metadata, path)
         print(f'{args.to}, {_size(files)}')
-        _check(loaded, path, images, args.threads)
+        if getattr(target, 'RUNS_HERE', True):
+            _check(loaded, path, images, args.threads)
+        else:
+            print(f'  not compared with PyTorch: {args.to} does not run on this machine')
         if args.int8:
             files = _quantise(args, loaded, target, path, images)
         for file in files:
@@ -64,8 +69,8 @@ def _prepared(
     preprocessing = not args.no_preprocessing
     layout = target.LAYOUT if preprocessing else 'NCHW'
     fixed = not args.dynamic
-    pooling = forms.form_for(args.to, fixed)
-    network = ExportNetwork(loaded, pooling, layout, preprocessing, fixed, target.LAST_STEP)
+    form = forms.form_for(args.to, fixed)
+    network = ExportNetwork(loaded, form, layout, preprocessing, fixed, target.LAST_STEP)
     metadata = loaded.metadata(
         target=args.to,
         input_name='images',
@@ -107,4 +112,6 @@ def _quantise(args: argparse.Namespace, loaded: LoadedModel, target, path: Path,
 
 
 def _size(files: list[Path]) -> str:
-    return f'{sum(file.stat().st_size for file in files) / 1e6:.2f} MB'
+    # A package is a folder.
+    parts = [part for file in files for part in (file, *file.rglob('*')) if part.is_file()]
+    return f'{sum(part.stat().st_size for part in parts) / 1e6:.2f} MB'

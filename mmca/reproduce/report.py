@@ -86,6 +86,8 @@ def conclusion(entries: list[Entry]) -> str:
     fewest = min(len(entry.values) for entry in trained)
     if fewest < 3:
         return 'Fewer than three seeds: differences between rows say nothing about the attention.'
+    if len(trained) == 1:
+        return 'One row is trained: there is nothing to compare it with yet.'
     apart, pairs, by_chance = [], 0, 0.0
     for one, other in combinations(trained, 2):
         pairs += 1

@@ -63,6 +63,24 @@ def test_a_backbone_checkpoint_that_does_not_fit_is_refused(tmp_path, given_as, 
     assert 'Give one that was pretrained with the same attention and width' in str(error.value)
 
 
+@pytest.mark.input_fault(
+    'Weights',
+    'weights that are NaN',
+    'refused, with the first tensor',
+)
+def test_weights_that_are_nan_are_refused(tmp_path):
+    backbone = small_backbone()
+    with torch.no_grad():
+        backbone.layer2[0].depthwise_conv.conv.weight[0] = float('nan')
+    path = save_backbone(tmp_path / 'broken.pth', backbone)
+    with pytest.raises(CheckpointError) as error:
+        small_backbone(pretrained=str(path)).init_weights()
+    assert '1 of its ' in str(error.value) and 'tensors hold NaN, first layer2.0.' in str(
+        error.value
+    )
+    assert 'take an earlier checkpoint' in str(error.value)
+
+
 def test_a_checkpoint_of_another_architecture_is_refused(tmp_path):
     torch.save({'state_dict': torch.nn.Linear(3, 3).state_dict()}, tmp_path / 'linear.pth')
     with pytest.raises(CheckpointError, match='no key in common'):

@@ -207,6 +207,21 @@ def test_an_evaluator_of_other_images_than_the_loaders_is_named(data):
     assert problem.endswith('that the val_dataloader has not: give both the same file')
 
 
+@pytest.mark.input_fault(
+    'COCO annotations',
+    'several files of one validation or test whose images have the same ids',
+    'refused',
+)
+def test_images_that_are_measured_have_ids_of_their_own(data):
+    cfg = coco_config(data[0])
+    part = cfg.val_dataloader.dataset
+    cfg.val_dataloader.dataset = dict(type='ConcatDataset', datasets=[part, {**part}])
+    (problem,) = check(cfg)
+    assert problem.startswith('val_dataloader: 7 image ids, such as ')
+    cfg.val_evaluator = dict(type='VOCMetric')
+    assert check(cfg) == []
+
+
 @pytest.mark.parametrize(('loader', 'purpose'), [(TRAIN, 'learn'), (VAL, 'measure')])
 @pytest.mark.parametrize(
     ('change', 'found'),

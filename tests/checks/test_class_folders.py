@@ -178,3 +178,62 @@ def test_bad_lines_of_a_list_are_named(root, lines, message):
     assert len(problems) == 1
     assert message in problems[0]
     assert 'list.txt' in problems[0]
+
+
+def test_labels_are_those_of_the_head_where_nobody_names_classes(root):
+    lines = ['cat/0.jpg 0', 'dog/more/0.png 2']
+    assert listed(root, *lines) == []
+    (root / 'list.txt').write_text('\n'.join(lines))
+    cfg = config(root, ann_file='list.txt')
+    cfg.model = dict(type='ImageClassifier', head=dict(num_classes=2))
+    problems = class_folder_problems(cfg, LOADERS)
+    assert any('list.txt, line 2: label 2 is outside the 2 classes (0-1)' in p for p in problems)
+
+
+@pytest.mark.input_fault(
+    'Nothing to learn',
+    'a list of images that all have one label',
+    'refused, once',
+)
+def test_lists_of_one_label_teach_nothing(root):
+    (root / 'list.txt').write_text('cat/0.jpg 1\ndog/more/0.png 1\n')
+    cfg = config(root, ann_file='list.txt')
+    cfg.model = dict(type='ImageClassifier', head=dict(num_classes=2))
+    (problem,) = class_folder_problems(cfg, ['train_dataloader'])
+    assert problem.startswith('train_dataloader: 1 is the only label in its lists')
+    two = cfg.train_dataloader.dataset
+    (root / 'other.txt').write_text('cat/0.jpg 0\n')
+    datasets = [two, {**two, 'ann_file': 'other.txt'}]
+    cfg.train_dataloader.dataset = dict(type='ConcatDataset', datasets=datasets)
+    assert class_folder_problems(cfg, ['train_dataloader']) == []
+
+
+@pytest.mark.input_fault(
+    'Classes',
+    '`with_label=False` where labels are learnt or measured',
+    'refused',
+)
+def test_labels_that_are_not_read(root):
+    cfg = config(root, with_label=False)
+    cfg.model = dict(type='ImageClassifier')
+    learnt, measured = class_folder_problems(cfg, LOADERS)
+    assert learnt.startswith('train_dataloader: with_label=False reads no labels, and they are le')
+    assert measured.startswith('val_dataloader: with_label=False')
+    cfg.model = dict(type='SimCLR', head=dict(type='ContrastiveHead'))
+    assert class_folder_problems(cfg, LOADERS) == []
+
+
+@pytest.mark.input_fault(
+    'Lists and folders',
+    'images in class folders whose suffix is not among the `extensions`',
+    'a warning counts them',
+)
+def test_images_that_are_left_out_are_counted(root, capsys):
+    assert class_folder_problems(config(root), LOADERS) == []
+    assert capsys.readouterr().err == ''
+    write(root / 'train/cat', 'c.webp', 'd.gif')
+    (root / 'train/cat/notes.txt').write_text('')
+    assert class_folder_problems(config(root), LOADERS) == []
+    assert capsys.readouterr().err.startswith(
+        f'Warning: train_dataloader: 2 images such as {root}/train/cat/c.webp are left out: '
+    )

@@ -237,6 +237,10 @@ POLYGON = [1, 2, 9, 2, 9, 9]
         (dict(size=[40, 30], counts=[0, 1200]), 'of size [40, 30] is not one mask of its image'),
         (dict(size=[30, 40], counts=[7]), 'is not one mask of its image'),
         (dict(size=[30, 40]), 'is not one mask of its image'),
+        (
+            dict(size=[30, 40], counts='zz#'),
+            'has counts that are no compressed mask',
+        ),
     ],
 )
 @pytest.mark.input_fault(
@@ -260,7 +264,7 @@ def test_outlines_that_mmdet_reads(tmp_path):
     def change(content):
         # One polygon of several is enough.
         content['annotations'][0]['segmentation'] = [[1, 2], POLYGON]
-        content['annotations'][1]['segmentation'] = dict(size=[30, 40], counts='PPYo1')
+        content['annotations'][1]['segmentation'] = dict(size=[30, 40], counts='l27g000000ln0')
 
     assert check_coco(coco_file(tmp_path / 'a.json', change), CLASSES, masks=True).problems == []
 

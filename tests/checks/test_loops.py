@@ -117,6 +117,7 @@ def test_schedulers_that_count_epochs_never_step_in_iterations():
             'would never write one: save_last=False, interval=-1',
         ),
         ('mbv2ca_imagenet', dict(by_epoch=False, interval=1000), ''),
+        ('mbv2ca_imagenet', dict(interval='1'), "interval='1': give a whole number"),
     ],
 )
 @pytest.mark.input_fault(
@@ -150,3 +151,26 @@ def test_a_training_that_would_not_end_does_not_begin(tiny_config, tmp_path):
     options = ['--cfg-options', 'train_dataloader.sampler.type=mmca.DefaultSampler']
     outcome = run_tool('train', config, '--work-dir', tmp_path / 'work', *options)
     assert outcome.code == 0, outcome.output
+
+
+@pytest.mark.parametrize(
+    'train_cfg, option',
+    [
+        (dict(type='IterBasedTrainLoop', max_iters=0), 'max_iters=0'),
+        (dict(type='IterBasedTrainLoop', max_iters=9.5), 'max_iters=9.5'),
+        (dict(by_epoch=True, max_epochs=-1), 'max_epochs=-1'),
+        (dict(by_epoch=True, max_epochs=3, val_interval=0), 'val_interval=0'),
+        (dict(type='IterBasedTrainLoop', max_iters=9, val_interval=-1), 'val_interval=-1'),
+        (dict(type='IterBasedTrainLoop', max_iters=9, val_interval='1'), "val_interval='1'"),
+    ],
+)
+@pytest.mark.input_fault(
+    'Configs',
+    'no iteration or epoch at all, an interval of validations that is no whole number from 1',
+    'refused',
+)
+def test_lengths_and_intervals_are_whole_numbers(train_cfg, option):
+    cfg = config('mbv2ca_imagenet', train_cfg=train_cfg, param_scheduler=[])
+    cfg.default_hooks.checkpoint.by_epoch = 'max_epochs' in train_cfg
+    (problem,) = loop_problems(cfg, TRAIN)
+    assert problem.startswith(f'train_cfg.{option}: give a whole number from 1')

@@ -191,3 +191,21 @@ def test_what_other_transforms_load_is_not_looked_at(root):
 
 def test_the_checks_are_in_the_table_of_all():
     assert {'segmentation_files', 'class_folders', 'images', 'masks'} <= CHECKS.keys()
+
+
+@pytest.mark.input_fault(
+    'Metrics and pictures',
+    'an `ignore_index` of the head that is not that of the metric',
+    'refused where masks hold it: those pixels would count as mistakes',
+)
+def test_what_the_head_ignores_the_metric_ignores(root):
+    labels = LABELS.copy()
+    labels[0] = 254
+    write(root, labels)
+    write(root, labels, split='val')
+    cfg = config(root, ignore_index=254)
+    cfg.val_evaluator = dict(type='IoUMetric')
+    (problem,) = mask_problems(cfg, LOADERS)
+    assert problem.startswith('val_evaluator: IoUMetric has ignore_index=255, the head 254')
+    cfg.val_evaluator.ignore_index = 254
+    assert mask_problems(cfg, LOADERS) == []

@@ -158,9 +158,16 @@ def test_what_cannot_be_computed():
     two = [dict(type='IoUMetric'), dict(type='IoUMetric', iou_metrics=['mFscore'])]
     (problem,) = metric_problems(config('deeplabv3_mbv2ca_voc', val_evaluator=two), TRAIN)
     assert problem.startswith('val_evaluator: two metrics give aAcc: give one of them another pre')
+    several = dict(type='MultiDatasetsEvaluator', metrics=two, dataset_prefixes=['a', 'b'])
+    assert metric_problems(config('deeplabv3_mbv2ca_voc', val_evaluator=several), TRAIN) == []
     wrong = dict(type='IoUMetric', iou_metrics=['IoU'])
     (problem,) = metric_problems(config('deeplabv3_mbv2ca_voc', val_evaluator=wrong), TRAIN)
     assert problem == "val_evaluator: IoUMetric: metrics ['IoU'] is not supported"
+    for option, value in (('metric_items', ['mAP', 'mAP_60']), ('iou_thrs', [0.5])):
+        cfg = config('ssdlite320_mbv2ca_coco')
+        cfg.val_evaluator[option] = value
+        (problem,) = metric_problems(cfg, TRAIN)
+        assert problem.startswith(f'val_evaluator: CocoMetric: {option}')
 
 
 def test_other_hooks_and_schedulers_wait_for_metrics_too():
@@ -203,4 +210,60 @@ def test_masks_are_measured_of_models_that_predict_them():
         "alone: metric='bbox'"
     ]
     cfg.model.mask_head = dict(type='CondInstMaskHead')
+    assert metric_problems(cfg, TRAIN) == []
+
+
+@pytest.mark.parametrize(
+    'name, remedy',
+    [
+        ('ssdlite320_mbv2ca_coco', "ann_file='data/coco/annotations/instances_val2017.json'"),
+        ('ssdlite320_mbv2ca_voc', "or take dict(type='mmca.VOCMetric')"),
+    ],
+)
+@pytest.mark.input_fault(
+    'Metrics and pictures',
+    "COCO's metric without annotations",
+    'refused, with those of the data',
+)
+def test_boxes_to_compare_with_are_named(name, remedy):
+    cfg = config(name, val_evaluator=dict(type='CocoMetric'))
+    (problem,) = metric_problems(cfg, TRAIN)
+    assert 'val_evaluator: CocoMetric: without ann_file there are no boxes' in problem
+    assert remedy in problem
+    cfg.val_dataloader.dataset.pipeline[-1].meta_keys = ('img_id', 'instances')
+    assert metric_problems(cfg, TRAIN) == []
+
+
+@pytest.mark.input_fault(
+    'Metrics and pictures',
+    'data of mmseg that names no classes',
+    'refused, with the setting',
+)
+def test_classes_to_count_are_named():
+    cfg = config('deeplabv3_mbv2ca_voc')
+    cfg.val_dataloader.dataset.type = 'BaseSegDataset'
+    (problem,) = metric_problems(cfg, TRAIN)
+    assert 'the data of the val_dataloader names no classes' in problem
+    cfg.val_dataloader.dataset.metainfo = dict(classes=('a', 'b'))
+    assert metric_problems(cfg, TRAIN) == []
+
+
+@pytest.mark.input_fault(
+    'Configs',
+    'a classifier whose `topk`, or number of classes for mixed images, is not that of its classes',
+    'refused, with the setting',
+)
+def test_options_of_a_classifier_that_need_the_number_of_classes():
+    cfg = config('mbv2ca_sample')
+    cfg.model.head.update(num_classes=3, topk=(1, 5))
+    cfg.val_evaluator = dict(type='Accuracy', topk=1)
+    assert metric_problems(cfg, TRAIN) == []  # nothing computes it
+    cfg.model.head.cal_acc = True
+    (problem,) = metric_problems(cfg, TRAIN)
+    assert problem == 'model.head.topk=(1, 5): there are 3 classes; set model.head.topk=(1,)'
+    cfg.model.head.topk = 1
+    cfg.model.train_cfg = dict(augments=dict(type='Mixup', alpha=0.2))
+    (problem,) = metric_problems(cfg, TRAIN)
+    assert problem.startswith('data_preprocessor.num_classes=None, by which images are mixed')
+    cfg.model.data_preprocessor.num_classes = 3
     assert metric_problems(cfg, TRAIN) == []

@@ -100,6 +100,12 @@ def test_a_data_prefix_may_be_text(tmp_path):
             "ImageNet wants data_prefix=dict(img_path='')",
         ),
         (
+            'mmseg.BaseSegDataset',
+            dict(data_prefix=dict(img_path='images', seg_map_path=None)),
+            'data_prefix of BaseSegDataset: seg_map_path=None is not the path of one: give text, '
+            'or leave it out',
+        ),
+        (
             'mmpretrain.CustomDataset',
             dict(data_root=3),
             'data_root=3 of CustomDataset is not the path of one: give text',

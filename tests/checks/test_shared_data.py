@@ -60,6 +60,39 @@ def test_lists_and_copies_of_annotations(root, tmp_path, capsys):
     assert CHECKS['shared_data'] is warn_of_shared_data
 
 
+@pytest.mark.input_fault(
+    'Nothing to learn',
+    'lists or files of COCO that share images between training and validation',
+    'a warning counts them',
+)
+def test_some_images_of_both(root, tmp_path, capsys):
+    write(root, LABELS)
+    cfg = config(root, data_prefix=dict(img_path='train/images', seg_map_path='train/masks'))
+    for name, names in (('train', '0\n1\n'), ('val', '1\n2\n3\n')):
+        (root / f'{name}.txt').write_text(names)
+        cfg[f'{name}_dataloader'].dataset.ann_file = f'{name}.txt'
+    # Other masks of the same images.
+    cfg.val_dataloader.dataset.data_prefix.seg_map_path = 'val/masks'
+    said = f'the val_dataloader measures on 1 of its 3 images, such as {root}/train/images/1, which'
+    assert said in warned(cfg, capsys)
+    cfg.val_dataloader.dataset.data_prefix.img_path = 'val/images'
+    assert warned(cfg, capsys) == ''
+
+    def loader(name, *files):
+        images = [dict(id=i, file_name=file) for i, file in enumerate(files)]
+        (root / f'{name}.json').write_text(json.dumps(dict(of=name, images=images)))
+        options = dict(data_root=str(root), ann_file=f'{name}.json', data_prefix=dict(img='all'))
+        return dict(dataset=dict(type='CocoDataset', **options))
+
+    train = loader('train', 'a/1.jpg', '2.jpg')
+    cfg = Config(dict(train_dataloader=train, val_dataloader=loader('val', 'b/1.jpg', './2.jpg')))
+    assert f'1 of its 2 images, such as {root}/all/2.jpg, which' in warned(cfg, capsys)
+    fold = dict(type='KFoldDataset', fold=1)
+    cfg.val_dataloader.dataset = dict(dataset=dict(train['dataset']), test_mode=True, **fold)
+    cfg.train_dataloader.dataset = dict(dataset=dict(train['dataset']), **fold)
+    assert warned(cfg, capsys) == ''
+
+
 @pytest.mark.parametrize(
     'path', sorted((ROOT / 'configs').glob('*_sample.py')), ids=lambda p: p.stem
 )

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import mmcv
 import numpy as np
 import pytest
 from PIL import Image
@@ -38,6 +39,22 @@ def test_a_missing_dataset_stops_before_anything_is_built(tiny_config, tmp_path,
     assert '--data-root DIR' in outcome.output
     assert 'Traceback' not in outcome.output
     assert not work_dir.exists()
+
+
+@pytest.mark.input_fault(
+    'Configs',
+    'a test of a config without `test_dataloader`',
+    'refused, with what tests the validation data',
+)
+def test_a_test_needs_data(tiny_config, trained, tmp_path):
+    outcome = run_tool(
+        *('test', tiny_config, trained.work_dir / 'iter_12.pth', '--work-dir', tmp_path / 'work'),
+        *('--cfg-options', 'test_dataloader=None', 'test_cfg=None', 'test_evaluator=None'),
+    )
+    assert outcome.code == 1
+    assert f'Error: {tiny_config}: has no test_dataloader; with test_dataloader = val' in (
+        outcome.output
+    )
 
 
 @pytest.mark.parametrize('part', ['ImageSets/Segmentation/aug.txt', 'SegmentationClassAug'])
@@ -270,6 +287,21 @@ def test_an_option_out_of_range_is_named(cls, options, message):
         cls(**options)
     assert cls.__name__ in str(error.value) or 'backbone' in str(error.value)
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize('backend', ['turbojpeg', 'tifffile', 'PIL'])
+@pytest.mark.input_fault(
+    'Images',
+    'an `imdecode_backend` that is not installed, or does not exist',
+    'refused, with the setting',
+)
+def test_a_decoder_that_is_not_there_is_named(backend, monkeypatch):
+    for name in ('TurboJPEG', 'tifffile'):
+        monkeypatch.setattr(mmcv.image.io, name, None)
+    former = mmcv.image.io.imread_backend
+    with pytest.raises(ValueError, match=f'LoadImageFromFile: imdecode_backend={backend!r}'):
+        LoadImageFromFile(imdecode_backend=backend)
+    assert mmcv.image.io.imread_backend == former
 
 
 @pytest.mark.parametrize(

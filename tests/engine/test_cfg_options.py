@@ -150,6 +150,13 @@ def test_settings_that_a_config_leaves_out_may_be_given():
         ('model.backbone.widen_factor=0', 'MobileNetV2: widen_factor=0 must be above 0'),
         ('optim_wrapper.optimizer.type=Adamm', 'optim_wrapper={'),
         ('randomness.seed=x', "randomness={'seed': 'x'"),
+        (
+            'model.backbone=None',
+            'Error: model: EncoderDecoder: a part of it is None, and no dict with a type',
+        ),
+        ("model.backbone={'_delete_': True, 'widen_factor': 1}", 'model.backbone: has no type'),
+        ('train_dataloader.dataset=None', 'Error: train_dataloader.dataset=None: a dataset is a'),
+        ('val_dataloader.dataset.datasets=[3]', 'val_dataloader.dataset.datasets.0=3: a dataset'),
         ('val_evaluator=None', 'should be either all None or not None: correct the config'),
     ],
 )

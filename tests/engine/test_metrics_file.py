@@ -62,6 +62,16 @@ def test_a_folder_is_refused_before_the_test(tmp_path):
         check_out(str(tmp_path / 'file' / 'metrics.json'))
 
 
+@pytest.mark.input_fault(
+    'Metrics and pictures',
+    '`--out` that is a `.pkl`',
+    'refused, with the metric that writes predictions',
+)
+def test_predictions_are_written_by_a_metric(tmp_path):
+    with pytest.raises(UserError, match='name a .json. Predictions are written by'):
+        check_out(str(tmp_path / 'predictions.pkl'))
+
+
 def test_a_number_for_each_class(trained_classifier, tmp_path):
     config = tmp_path / 'config.py'
     config.write_text(

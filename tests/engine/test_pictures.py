@@ -189,3 +189,27 @@ def test_no_run_ends_for_a_picture(tiny_config, trained, cameras, tmp_path, monk
     )
     assert outcome.code == 0, outcome.output
     assert f'No picture of {cameras}/cam1/0000.jpg: cannot draw' in outcome.output
+
+
+@pytest.mark.input_fault(
+    'Metrics and pictures',
+    'a test set of mmpretrain without labels (`with_label=False`)',
+    'predictions are drawn; why there are no metrics is said',
+)
+def test_without_labels_predictions_are_drawn(trained_classifier, tmp_path):
+    images = tmp_path / 'images'
+    images.mkdir()
+    for number, path in enumerate((trained_classifier.config.parent / 'images').rglob('*.png')):
+        shutil.copy(path, images / f'{number}.png')
+    outcome = run_tool(
+        'test',
+        trained_classifier.config,
+        trained_classifier.work_dir / 'epoch_1.pth',
+        *('--work-dir', tmp_path / 'work', '--show-dir', tmp_path / 'shown'),
+        *('--data-root', images, '--out', tmp_path / 'metrics.json'),
+        *('--cfg-options', 'test_dataloader.dataset.with_label=False'),
+    )
+    assert outcome.code == 0, outcome.output
+    assert 'No metrics: the test data has no labels (with_label=False).' in outcome.output
+    assert json.loads((tmp_path / 'metrics.json').read_text()) == {}
+    assert len(pictures(tmp_path / 'shown')) == 8

@@ -17,7 +17,7 @@ from mmca.checkpoint import CheckpointError
 from mmca.datasets.samplers import InfiniteSampler
 from mmca.engine.atomic_backend import AtomicBackend
 from mmca.engine.hooks import CheckpointHook
-from mmca.engine.resume import find_resumable
+from mmca.engine.resume import find_resumable, require_resumable
 
 
 def pth_names(folder: Path) -> list[str]:
@@ -77,6 +77,7 @@ def checkpoints(tmp_path) -> Path:
     """A work dir with the whole checkpoints iter_4.pth and iter_8.pth."""
     for iteration in (4, 8):
         content = {'optimizer': {}, 'state_dict': {'weight': torch.full((999,), iteration)}}
+        content['meta'] = dict(iter=iteration, epoch=0)
         torch.save(content, tmp_path / f'iter_{iteration}.pth')
     return tmp_path
 
@@ -239,6 +240,44 @@ def test_resuming_from_weights_alone_is_an_error(tiny_config, tmp_path):
     assert outcome.code == 1
     assert f'Error: {weights}: holds no optimizer state' in outcome.output
     assert 'load_from=PATH' in outcome.output
+
+
+@pytest.mark.input_fault(
+    'Interrupted runs',
+    '`--resume` of a checkpoint that does not say how far its training was',
+    'refused',
+)
+def test_a_checkpoint_says_how_far_it_is(tmp_path):
+    path = tmp_path / 'iter_8.pth'
+    for meta in ({}, dict(meta=None), dict(meta=dict(epoch=3))):
+        torch.save({'optimizer': {}, **meta}, path)
+        with pytest.raises(CheckpointError, match='does not say how far its training was'):
+            require_resumable(path)
+
+
+@pytest.mark.slow
+@pytest.mark.input_fault(
+    'Interrupted runs',
+    '`--resume` with another optimizer, or another network of parameter groups',
+    'refused',
+)
+def test_the_optimizer_is_that_of_the_run(tiny_config, trained, tmp_path):
+    checkpoint = trained.work_dir / 'iter_8.pth'
+    for options, reason in (
+        (
+            ["optim_wrapper.optimizer={'_delete_': True, 'type': 'SGD', 'lr': 1, 'momentum': 0.9}"],
+            "has no 'momentum', which SGD needs: go on with the optim_wrapper of the run",
+        ),
+        (
+            ['optim_wrapper.paramwise_cfg={"norm_decay_mult": 0.0}'],
+            'parameters in 1 groups, the config makes ',
+        ),
+    ):
+        arguments = ['--work-dir', tmp_path / 'work', '--resume', checkpoint]
+        outcome = run_tool('train', tiny_config, *arguments, '--cfg-options', *options)
+        assert outcome.code == 1
+        assert f'Error: Checkpoint {checkpoint}: the state of its optimizer ' in outcome.output
+        assert reason in outcome.output
 
 
 @pytest.mark.slow

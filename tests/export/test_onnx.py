@@ -11,6 +11,7 @@ from helpers.exported import Case
 from helpers.tools import Outcome, run_tool
 from mmca.errors import UserError
 from mmca.export import load_exported, prepare
+from mmca.export.forms import Form
 
 TASKS = 'classification', 'segmentation', 'detection'
 each_task = pytest.mark.parametrize('task', TASKS)
@@ -103,7 +104,9 @@ def test_without_preprocessing_the_results_are_the_same(cases, dynamic, tmp_path
 
 def test_a_file_that_computes_something_else_is_not_left(cases, tmp_path, monkeypatch):
     """With windows of the traced size at other sizes: what a plain export writes without a word."""
-    monkeypatch.setattr('mmca.export.forms.form_for', lambda target, fixed: 'windows')
+    monkeypatch.setattr(
+        'mmca.export.forms.form_for', lambda target, fixed: Form('windows', 'in_turn')
+    )
     path = tmp_path / 'wrong.onnx'
     outcome = export(cases['segmentation'], path, '--dynamic')
     assert outcome.code == 1

@@ -9,10 +9,10 @@ from mmengine.registry import DefaultScope
 
 from mmca.errors import UserError
 from mmca.export import ExportMetadata, prepare
-from mmca.export.forms import AttentionForm
+from mmca.export.forms import AttentionForm, Form, form_for
 from mmca.export.nms import suppress
 from mmca.export.resizing import resizing_of
-from mmca.export.targets import require
+from mmca.export.targets import TARGETS, require
 from mmca.models import CoordinateAttention
 from mmca.version import __version__
 
@@ -44,16 +44,29 @@ def metadata(**changed) -> ExportMetadata:
 
 
 @pytest.mark.parametrize('axes', ['hw', 'h', 'w'])
-@pytest.mark.parametrize('pooling', ['windows', 'means'])
-def test_forms_compute_the_reference(axes, pooling):
+@pytest.mark.parametrize(
+    'form',
+    [
+        Form('windows', 'in_turn'),
+        Form('means', 'in_turn'),
+        Form('means', 'multiplied'),
+        Form('windows', 'spread', aligned=True),
+    ],
+)
+def test_forms_compute_the_reference(axes, form):
     torch.manual_seed(0)
     attention = CoordinateAttention(16, axes=axes).eval()
     torch.nn.init.normal_(attention.bn1.running_mean)
     torch.nn.init.uniform_(attention.bn1.running_var, 0.5, 2)
-    form = AttentionForm(attention, pooling).eval()
+    written = AttentionForm(attention, form).eval()
     for size in ((7, 5), (1, 9), (12, 12)):
         x = torch.randn(2, 16, *size)
-        torch.testing.assert_close(form(x), attention.reference(x), rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(written(x), attention.reference(x), rtol=1e-5, atol=1e-6)
+
+
+def test_a_file_of_any_size_has_no_size_in_its_attention():
+    for target in TARGETS:
+        assert not form_for(target, fixed=False).fixed
 
 
 def test_metadata_survive_json():

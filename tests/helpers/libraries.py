@@ -80,7 +80,7 @@ val_dataloader = dict(
         ann_file='VOC2012/ImageSets/Main/val.txt',
         data_prefix=dict(sub_data_root='VOC2012/'),
         test_mode=True,
-        pipeline=pipeline,
+        pipeline=[pipeline[0], pipeline[2], pipeline[1], pipeline[3]],  # boxes as in the file
     ),
 )
 test_dataloader = val_dataloader

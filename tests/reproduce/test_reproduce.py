@@ -74,6 +74,7 @@ def entry(*values, config='a'):
 
 def test_report_concludes_no_more_than_the_seeds_carry():
     assert conclusion([entry()]) == 'Nothing is trained yet.'
+    assert 'nothing to compare it with' in conclusion([entry(70.0, 71.0, 72.0), entry()])
     assert 'say nothing' in conclusion([entry(90.0), entry(50.0, config='b')])
     overlap = [entry(70.0, 71.0, 72.0), entry(71.5, 74.0, 75.0, config='b')]
     assert 'no difference between rows is shown' in conclusion(overlap)

@@ -11,6 +11,8 @@ from mmca.registry import TRANSFORMS
 
 # What OpenCV decodes as it is meant.
 _EIGHT_BIT = ('1', 'L', 'LA', 'P', 'PA', 'RGB', 'RGBA', 'RGBX', 'CMYK', 'YCbCr')
+_OTHERS = ('turbojpeg', 'tifffile')
+_BACKENDS = ('pillow', 'cv2', *_OTHERS, None)
 _START_OF_SCAN, _END_OF_IMAGE = b'\xff\xda', b'\xff\xd9'  # JPEG
 
 
@@ -33,6 +35,9 @@ class LoadImageFromFile(_LoadImageFromFile):
     ) -> None:
         super().__init__(imdecode_backend=imdecode_backend, color_type=color_type, **kwargs)
         check_choice('LoadImageFromFile', 'color_type', color_type, COLOR_TYPES)
+        check_choice('LoadImageFromFile', 'imdecode_backend', imdecode_backend, _BACKENDS)
+        if imdecode_backend in _OTHERS:
+            _start(imdecode_backend)
 
     def transform(self, results: dict) -> dict | None:
         path = results['img_path']
@@ -56,7 +61,7 @@ class LoadImageFromFile(_LoadImageFromFile):
         return fileio.FileClient.infer_client(self.file_client_args, path).get(path)
 
     def _decode(self, path: str, content: bytes) -> np.ndarray:
-        if self.imdecode_backend in ('turbojpeg', 'tifffile'):
+        if self.imdecode_backend in _OTHERS:
             return mmcv.imfrombytes(content, flag=self.color_type, backend=self.imdecode_backend)
         with open_image(path, content) as image:
             if self.imdecode_backend == 'cv2' and _is_for_opencv(image):
@@ -65,6 +70,20 @@ class LoadImageFromFile(_LoadImageFromFile):
                 if array is not None:
                     return array
             return to_array(image, path, self.color_type)
+
+
+def _start(backend: str) -> None:
+    """Have mmcv open a decoder of its own, without making it the usual one."""
+    former = mmcv.image.io.imread_backend
+    try:
+        mmcv.use_backend(backend)
+    except ImportError as error:
+        raise ValueError(
+            f'LoadImageFromFile: imdecode_backend={backend!r}: {error}; install it, or take '
+            "'pillow' or 'cv2'"
+        ) from None
+    finally:
+        mmcv.image.io.imread_backend = former
 
 
 def _is_for_opencv(image: Image.Image) -> bool:

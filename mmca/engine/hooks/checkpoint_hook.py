@@ -5,13 +5,17 @@ from mmengine.hooks import CheckpointHook as _CheckpointHook
 from mmengine.hooks import EMAHook
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.optim import OptimWrapper
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
+from torch.optim import Optimizer
 
 import mmca.engine.atomic_backend  # noqa: F401  registers the backend 'atomic'
-from mmca.checkpoint import require_match, state_dict_of
+from mmca.checkpoint import CheckpointError, require_match, state_dict_of
+from mmca.checks.class_order import order_difference
 from mmca.options import suggest_options
 from mmca.registry import HOOKS
 
+# Options that tell kinds of optimizers apart, whatever the version of torch.
+_OF_A_KIND = ('momentum', 'betas', 'alpha', 'rho', 'lambd', 'etas')
 _FINE_TUNE = (
     'Use the config it was trained with; to fine-tune from it, name what to leave: '
     "default_hooks.checkpoint.ignore_keys=['decode_head.conv_seg']"
@@ -48,6 +52,10 @@ class CheckpointHook(_CheckpointHook):
         # A run's own checkpoint, resumed or tested, must fit in full.
         starting = isinstance(runner.optim_wrapper, OptimWrapper) and not runner._resume
         ignored = self.ignore_keys if starting else ()
+        if not starting:
+            _require_same_classes(runner, checkpoint, source)
+        if runner._resume and isinstance(runner.optim_wrapper, OptimWrapper):
+            _require_same_optimizer(runner.optim_wrapper.optimizer, checkpoint, source)
         require_match(
             weights,
             model,
@@ -87,3 +95,38 @@ class CheckpointHook(_CheckpointHook):
     def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
         with self._removing_last():
             super()._save_best_checkpoint(runner, metrics)
+
+
+def _require_same_classes(runner: Runner, checkpoint: dict, source: str) -> None:
+    """Raise a CheckpointError if a test would take a class for another one of the training."""
+    meta = (checkpoint.get('meta') or {}).get('dataset_meta') or {}
+    trained = meta.get('classes') or meta.get('CLASSES') or ()
+    loop = runner._test_loop
+    if not isinstance(loop, BaseLoop) or not isinstance(trained, (list, tuple)):
+        return
+    tested = (getattr(loop.dataloader.dataset, 'metainfo', None) or {}).get('classes') or ()
+    if difference := order_difference(tested, trained):
+        raise CheckpointError(
+            f'{source}: {difference} in its training, by the test data: list the classes in '
+            'metainfo of the test data as the training did'
+        )
+
+
+def _require_same_optimizer(optimizer: Optimizer, checkpoint: dict, source: str) -> None:
+    """Raise a CheckpointError if the state of an optimizer is that of another kind."""
+    saved = (checkpoint.get('optimizer') or {}).get('param_groups') or []
+    own = optimizer.param_groups
+    sizes = [[len(group['params']) for group in groups] for groups in (saved, own)]
+    lacking = [key for key in _OF_A_KIND if saved and key in own[0] and key not in saved[0]]
+    if not lacking and sizes[0] == sizes[1]:
+        return
+    reason = (
+        f'has no {lacking[0]!r}, which {type(optimizer).__name__} needs'
+        if lacking
+        else f'is of {sum(sizes[0])} parameters in {len(saved)} groups, the config makes '
+        f'{sum(sizes[1])} in {len(own)}'
+    )
+    raise CheckpointError(
+        f'{source}: the state of its optimizer {reason}: go on with the optim_wrapper of the run '
+        'that wrote it, or start from its weights with --cfg-options load_from=PATH'
+    )

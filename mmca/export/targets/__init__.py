@@ -6,6 +6,7 @@ A module of a target has
 - ``write(network, metadata, path)``: export; raises a UserError for what the format cannot hold;
 - ``metadata_of(path)``: what a file says of itself;
 - ``open_file(path, metadata, threads)``: a function from the file's input to its outputs, in order;
+- where it does not run on every machine, ``RUNS_HERE``;
 - where it quantises, ``quantise(path, metadata, inputs)``: to 8 bits, calibrated on these inputs.
 
 What a module needs beside PyTorch it imports by :func:`require`, when it is used.
@@ -23,6 +24,8 @@ TARGETS = {
     'openvino': '.xml',
     'ncnn': '.ncnn.param',
     'executorch': '.pte',
+    'litert': '.tflite',
+    'coreml': '.mlpackage',
 }
 
 

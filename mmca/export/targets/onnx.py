@@ -105,6 +105,11 @@ def open_file(
     return lambda images: session.run(names, {metadata.input_name: images})
 
 
+def kept_in_float(name: str) -> bool:
+    """Whether a node, by its name, is not to be quantised: see :func:`quantise`."""
+    return not _BODY.search(name) or bool(_KEPT_IN_FLOAT.search(name))
+
+
 def quantise(path: Path, metadata: ExportMetadata, inputs: list[np.ndarray]) -> list[Path]:
     """Quantise a file in place: its convolutions to 8 bits, weights for each channel.
 
@@ -129,7 +134,7 @@ def quantise(path: Path, metadata: ExportMetadata, inputs: list[np.ndarray]) -> 
 
     model = onnx.load(str(path))
     nodes = [node.name for node in model.graph.node if node.op_type in _QUANTISED]
-    floats = [name for name in nodes if not _BODY.search(name) or _KEPT_IN_FLOAT.search(name)]
+    floats = [name for name in nodes if kept_in_float(name)]
     made = path.with_name(f'int8.{path.name}')
     tools.quantize_static(
         model,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,3 +73,30 @@ def open_file(
         return [np.array(found[output]) for output in outputs]
 
     return run
+
+
+def quantise(path: Path, metadata: ExportMetadata, inputs: list[np.ndarray]) -> list[Path]:
+    """Quantise a file in place, with NNCF: what :func:`mmca.export.targets.onnx.quantise` does.
+
+    Args:
+        path (Path): The file.
+        metadata (ExportMetadata): Its metadata.
+        inputs (list[np.ndarray]): Inputs of the file to calibrate on.
+    """
+    nncf = require('nncf', 'openvino')
+    logging.getLogger('nncf').setLevel(logging.ERROR)
+    names = [node.get_friendly_name() for node in _read(path)[1].get_ops()]
+    made = nncf.quantize(
+        _read(path)[1],
+        nncf.Dataset(inputs),
+        # Activations that are not symmetric about zero get a range that is not either.
+        preset=nncf.QuantizationPreset.MIXED,
+        subset_size=len(inputs),
+        ignored_scope=nncf.IgnoredScope(
+            names=[name for name in names if onnx.kept_in_float(name)], validate=False
+        ),
+    )
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        # The file that is read lies open until the new one is there.
+        files = save(made, replace(metadata, int8=True), Path(folder) / path.name)
+        return [file.replace(path.parent / file.name) for file in files]
