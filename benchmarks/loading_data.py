@@ -95,7 +95,7 @@ def _drawn(name: str, count: int, scratch: Path, shrink: int) -> list[tuple[Path
         if not image.is_file():
             rng = np.random.default_rng(index)
             options = dict(quality=92) if kind.suffix == '.jpg' else {}
-            Image.fromarray(_picture(rng, width, height)).save(image, **options)
+            Image.fromarray(draw(rng, width, height)).save(image, **options)
             if kind.masks:
                 labels = rng.integers(0, _CLASSES, (height // 40 + 2, width // 40 + 2), np.uint8)
                 flat = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST)
@@ -104,7 +104,7 @@ def _drawn(name: str, count: int, scratch: Path, shrink: int) -> list[tuple[Path
     return found
 
 
-def _picture(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
+def draw(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
     """Detail at all scales, the finer the fainter, as photographs have it."""
     total, cell = np.full((height, width, 3), 110.0), 128
     while cell:

@@ -184,3 +184,21 @@ def test_loading_measures_each_pipeline_beside_its_peers(tmp_path):
         assert all(rate > 0 for rate in [*rates.values(), *record['loader'].values()])
         assert 'SeedAugmentation' in record['milliseconds']
     assert (tmp_path / 'run/chart.png').is_file()
+
+
+def test_memory_of_lists_and_cost_of_formats(tmp_path):
+    script = ROOT / 'benchmarks' / 'loading_memory.py'
+    options = ('--lists', 'coco', '--shrink', '100', '--workers', '2', '--out', tmp_path / 'm.json')
+    subprocess.run([sys.executable, script, *options], check=True, capture_output=True)
+    records = json.loads((tmp_path / 'm.json').read_text())['results']
+    assert [(r['entries'], r['serialized']) for r in records] == [(1182, True), (1182, False)]
+    assert all(record['megabytes_of_all_processes'] > 1 for record in records)
+    script = ROOT / 'benchmarks' / 'loading_formats.py'
+    Image.new('RGB', (64, 32), (9, 8, 7)).save(tmp_path / 'a.png')
+    done = subprocess.run(
+        [sys.executable, script, '--picture', tmp_path / 'a.png', '--rounds', '1'],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert '| BMP | 0.0 MB | ' in done.stdout

@@ -17,6 +17,7 @@ from mmca.options import suggest_options
 from mmca.registry import TRANSFORMS
 
 from .loading import LoadImageFromFile
+from .resampling import planar
 
 _SCALES = (8, 4, 2)  # that libjpeg decodes at for less than the whole
 
@@ -88,7 +89,8 @@ class LoadRandomResizedCrop(LoadImageFromFile):
             results['flip'] = flipped
             results['flip_direction'] = 'horizontal' if flipped else None
             array = cv2.flip(array, 1) if flipped else array
-        results['img'] = array.astype(np.float32) if self.to_float32 else array
+        array = array.astype(np.float32) if self.to_float32 else array
+        results['img'] = planar(array) if array.ndim == 3 and array.shape[2] == 3 else array
         results['img_shape'] = array.shape
         results['ori_shape'] = (height, width)
         return results

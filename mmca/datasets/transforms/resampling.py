@@ -9,6 +9,16 @@ Box = tuple[int, int, int, int]  # y1, y2, x1, x2
 _TOLERANCE = 1 / 64
 
 
+def planar(image: np.ndarray) -> np.ndarray:
+    """A picture, (H, W, 3), whose channels lie in memory one after the other.
+
+    The libraries' packing, which transposes, then copies nothing.
+    """
+    planes = np.empty((3, *image.shape[:2]), image.dtype)
+    cv2.mixChannels([image], list(planes), [0, 0, 1, 1, 2, 2])
+    return planes.transpose(1, 2, 0)
+
+
 def resized_part(image: np.ndarray, size: tuple[int, int], box: Box) -> np.ndarray:
     """Equal to ``cv2.resize(image, size)[y1:y2, x1:x2]`` within 1/64 of a pixel of the source.
 

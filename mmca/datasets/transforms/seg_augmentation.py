@@ -13,6 +13,7 @@ from mmca.registry import TRANSFORMS
 from .blur import RandomGaussianBlur
 from .resampling import (
     Box,
+    planar,
     resized_labels_part,
     resized_part,
     rotated_labels_part,
@@ -219,6 +220,7 @@ class SegAugmentation(BaseTransform):
                 results[key] = cv2.copyMakeBorder(
                     *(results[key], 0, below, 0, right, cv2.BORDER_CONSTANT), value=[value] * 3
                 )
+        results['img'] = planar(results['img'])
         results['pad_shape'] = results['img'].shape
         results['pad_fixed_size'] = self.crop_size[::-1]
         results['pad_size_divisor'] = None

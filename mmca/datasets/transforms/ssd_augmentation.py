@@ -13,6 +13,7 @@ from mmca.options import suggest_options
 from mmca.registry import TRANSFORMS
 
 from .random_sample_crop import RandomSampleCrop
+from .resampling import planar
 
 
 class _Window(NamedTuple):
@@ -78,7 +79,7 @@ class SSDAugmentation(BaseTransform):
             self.photometric._random_flags()  # first, as in the row; used when colours change
             window = self._draw_window(results)
             flipped = self._flip(results, window)
-            results['img'] = self._resample(results['img'], window, flipped)
+            results['img'] = planar(self._resample(results['img'], window, flipped))
         self._resize_boxes(results, window)
         return results
 
