@@ -48,12 +48,15 @@ def same_state() -> Iterator[None]:
         from mmengine.registry import DefaultScope
     except ImportError:
         DefaultScope = None
-    scopes = DefaultScope and DefaultScope._instance_dict.copy()
+    # A fresh process has no scope; fixtures may leave one, and mmengine replaces this dict.
+    scopes = DefaultScope and DefaultScope._instance_dict
+    if DefaultScope:
+        DefaultScope._instance_dict = type(scopes)()
     yield
     torch.set_default_dtype(dtype)
     torch.set_grad_enabled(gradients)
     if DefaultScope:
-        DefaultScope._instance_dict = scopes  # mmengine replaces this dict, too
+        DefaultScope._instance_dict = scopes
 
 
 @pytest.fixture(scope='session')

@@ -39,14 +39,18 @@ def test_the_projects_configs_have_none(path):
 
 
 @pytest.mark.parametrize('name', NAMES)
-@pytest.mark.parametrize('word, found', [('LoadImage', 'loads no image'), ('Pack', 'gives the')])
+@pytest.mark.parametrize(
+    'words, found',
+    [(('LoadImage', 'LoadRandomResizedCrop'), 'loads no image'), (('Pack',), 'gives the')],
+    ids=['load', 'pack'],
+)
 @pytest.mark.input_fault(
     'Configs',
     'a pipeline that loads no image, or gives the model nothing',
     'refused, with the step to add',
 )
-def test_a_step_that_is_missing(name, word, found):
-    (problem,) = pipeline_problems(config(name, train=without(word)), ALL)
+def test_a_step_that_is_missing(name, words, found):
+    (problem,) = pipeline_problems(config(name, train=without(*words)), ALL)
     assert problem.startswith(f'train_dataloader: its pipeline {found}')
 
 
