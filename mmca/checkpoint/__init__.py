@@ -8,11 +8,12 @@ from .matching import mismatches, require_match
 from .naming import attention_of
 from .pretrained import load_backbone, load_part, prepare_pretrained, pretrained_of
 from .reading import CheckpointError, load_file, safetensors_for
-from .wrappers import state_dict_of, take_weights
+from .wrappers import first_meta, state_dict_of, take_weights
 
 __all__ = [
     'CheckpointError',
     'attention_of',
+    'first_meta',
     'load_backbone',
     'load_file',
     'load_part',

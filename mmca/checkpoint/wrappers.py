@@ -82,6 +82,15 @@ def state_dict_of(
     return {key: value for key, value in weights.items() if isinstance(value, Tensor)}
 
 
+def first_meta(meta: Any) -> Mapping:
+    """Meta data of a dataset, in a checkpoint or not; the first one's, if several were joined.
+
+    mmdet's ``ConcatDataset`` has a list of them, as has a checkpoint that was trained with it.
+    """
+    first = meta[0] if isinstance(meta, (list, tuple)) and meta else meta
+    return first if isinstance(first, Mapping) else {}
+
+
 def _unpack(checkpoint: Mapping, source: str, ema: bool) -> tuple[dict[str, Any], list[str]]:
     plain = [name for name in _PLAIN if isinstance(checkpoint.get(name), Mapping)]
     averaged = [name for name in _AVERAGED if isinstance(checkpoint.get(name), Mapping)]

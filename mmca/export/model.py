@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, MODELS, DefaultScope
 from torch import Tensor, nn
 
-from mmca.checkpoint import load_file, require_match, state_dict_of
+from mmca.checkpoint import first_meta, load_file, require_match, state_dict_of
 from mmca.config_walk import config_datasets, leaf_transforms, loading_of
 from mmca.errors import UserError
 from mmca.export.metadata import ExportMetadata
@@ -113,7 +113,7 @@ def classes_of(cfg: Config, checkpoint: Mapping) -> tuple[tuple[str, ...], Any]:
     or None.
     """
     meta = checkpoint.get('meta')
-    entries = [meta.get('dataset_meta') or {}] if isinstance(meta, Mapping) else []
+    entries = [first_meta(meta.get('dataset_meta'))] if isinstance(meta, Mapping) else []
     for _, dataset in config_datasets(cfg, ['test_dataloader']):
         entries.append(dataset.get('metainfo') or {})
         kind = dataset.get('type')

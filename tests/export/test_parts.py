@@ -5,11 +5,13 @@ import pytest
 import torch
 from mmcv.ops import batched_nms
 from mmcv.transforms import Compose
+from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from mmca.errors import UserError
 from mmca.export import ExportMetadata, prepare
 from mmca.export.forms import AttentionForm, Form, form_for
+from mmca.export.model import classes_of
 from mmca.export.nms import suppress
 from mmca.export.resizing import resizing_of
 from mmca.export.targets import TARGETS, require
@@ -126,3 +128,12 @@ def test_nms_is_that_of_mmcv():
 def test_a_runtime_that_is_not_there_is_one_line():
     with pytest.raises(UserError, match=r'pip install "mmca\[ncnn\]"$'):
         require('mmca_no_such_runtime', 'ncnn')
+
+
+@pytest.mark.parametrize('joined', [False, True], ids=['one dataset', 'several in one'])
+def test_classes_are_those_of_the_checkpoint(joined):
+    """Trained on mmdet's ConcatDataset, VOC's two years for instance, it has a list of them."""
+    meta = dict(classes=('cell', 'platelet'), palette=[(1, 2, 3), (4, 5, 6)])
+    checkpoint = dict(meta=dict(dataset_meta=[meta, meta] if joined else meta))
+    cfg = Config(dict(model=dict(head=dict(num_classes=2))))
+    assert classes_of(cfg, checkpoint) == (meta['classes'], meta['palette'])

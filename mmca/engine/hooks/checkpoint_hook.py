@@ -9,7 +9,7 @@ from mmengine.runner import BaseLoop, Runner
 from torch.optim import Optimizer
 
 import mmca.engine.atomic_backend  # noqa: F401  registers the backend 'atomic'
-from mmca.checkpoint import CheckpointError, require_match, state_dict_of
+from mmca.checkpoint import CheckpointError, first_meta, require_match, state_dict_of
 from mmca.checks.class_order import order_difference
 from mmca.options import suggest_options
 from mmca.registry import HOOKS
@@ -99,12 +99,12 @@ class CheckpointHook(_CheckpointHook):
 
 def _require_same_classes(runner: Runner, checkpoint: dict, source: str) -> None:
     """Raise a CheckpointError if a test would take a class for another one of the training."""
-    meta = (checkpoint.get('meta') or {}).get('dataset_meta') or {}
+    meta = first_meta((checkpoint.get('meta') or {}).get('dataset_meta'))
     trained = meta.get('classes') or meta.get('CLASSES') or ()
     loop = runner._test_loop
     if not isinstance(loop, BaseLoop) or not isinstance(trained, (list, tuple)):
         return
-    tested = (getattr(loop.dataloader.dataset, 'metainfo', None) or {}).get('classes') or ()
+    tested = first_meta(getattr(loop.dataloader.dataset, 'metainfo', None)).get('classes') or ()
     if difference := order_difference(tested, trained):
         raise CheckpointError(
             f'{source}: {difference} in its training, by the test data: list the classes in '
