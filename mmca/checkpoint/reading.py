@@ -54,7 +54,13 @@ def load_file(path: str | Path, map_location: str = 'cpu') -> dict:
         with open(path, 'rb') as file:
             beginning = file.read(64)
         other = stand_in(beginning)
-        if beginning.startswith(_GZIP) or zipfile.is_zipfile(path) and not _is_torchs(path):
+        names = _archived(path)
+        if any('/code/' in name for name in names):
+            other = (
+                'it is a program of TorchScript, save the state_dict of the network in its place'
+            )
+        # torch.save's are archives, too, whole or not.
+        elif beginning.startswith(_GZIP) or names and not any('data.pkl' in n for n in names):
             other = 'it is an archive, unpack it and give a file in it'
         elif not beginning:
             other = 'it is empty (0 bytes), copy or download it again'
@@ -72,10 +78,12 @@ def load_file(path: str | Path, map_location: str = 'cpu') -> dict:
     return checkpoint
 
 
-def _is_torchs(path: Path) -> bool:
-    """Whether a zip archive is one of ``torch.save``, whole or not."""
+def _archived(path: Path) -> list[str]:
+    """Names in a zip archive; none if the file is no such archive."""
+    if not zipfile.is_zipfile(path):
+        return []
     with zipfile.ZipFile(path) as archive:
-        return any(name.endswith('data.pkl') for name in archive.namelist())
+        return archive.namelist()
 
 
 def safetensors_for(path: str | Path) -> ModuleType:

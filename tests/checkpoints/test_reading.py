@@ -119,6 +119,7 @@ def test_other_files_than_checkpoints_are_named(reader, tmp_path):
     with zipfile.ZipFile(tmp_path / 'zip.pth', 'w') as archive:
         archive.write(tmp_path / 'list.pth', 'list.pth')
     (tmp_path / 'packed.pth').write_bytes(gzip.compress((tmp_path / 'list.pth').read_bytes()))
+    torch.jit.trace(torch.nn.ReLU(), torch.ones(1)).save(str(tmp_path / 'script.pt'))
     (tmp_path / 'empty.pth').touch()
     for name, message in (
         ('gone.pth', 'no such checkpoint'),
@@ -126,6 +127,7 @@ def test_other_files_than_checkpoints_are_named(reader, tmp_path):
         ('page.pth', 'not a readable checkpoint: it is a web page'),
         ('pointer.pth', 'a pointer of Git LFS, fetch the file itself with `git lfs pull`'),
         ('zip.pth', 'it is an archive, unpack it and give a file in it'),
+        ('script.pt', 'it is a program of TorchScript, save the state_dict of the network'),
         ('packed.pth', 'it is an archive, unpack it and give a file in it'),
         ('empty.pth', r'not a readable checkpoint: it is empty \(0 bytes\)'),
         ('list.pth', 'holds a list, not a dict of weights'),
