@@ -19,7 +19,7 @@ KEYS = (
 )
 
 
-@pytest.fixture(autouse=True, scope='module')
+@pytest.fixture(autouse=True)
 def registries():
     register_all_modules(init_default_scope=True)
 

@@ -21,7 +21,7 @@ NO_COLOURS = dict(
 )
 
 
-@pytest.fixture(autouse=True, scope='module')
+@pytest.fixture(autouse=True)
 def registries():
     register_all_modules(init_default_scope=True)
 
