@@ -36,7 +36,7 @@ def test_mmseg_predicts(trained, sample_voc, source):
     checkpoint = trained.work_dir / 'iter_12.pth'
     config = source(trained.work_dir, checkpoint)
     image = str(sample_voc / 'JPEGImages/val_00001.jpg')
-    inferencer = MMSegInferencer(config, str(checkpoint), device='cpu', show_progress=False)
+    inferencer = MMSegInferencer(config, str(checkpoint), device='cpu')
     labels = inferencer(image)['predictions']
     assert labels.shape == (64, 64)
     assert 0 <= labels.min() <= labels.max() < 21

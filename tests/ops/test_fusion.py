@@ -133,8 +133,8 @@ def test_autocast(keeps, given, gradients):
 
 @torch.no_grad()
 def test_autocast_to_float16_runs_the_layers():
-    if not torch.amp.autocast_mode.is_autocast_available('cpu'):
-        pytest.skip('no autocast')
+    if not hasattr(torch.amp, 'is_autocast_available'):
+        pytest.skip('this PyTorch has bfloat16 alone for autocast on the CPU')
     block, x = make_block().eval(), draw(3, 8, 6, 7)
     with torch.autocast('cpu', dtype=torch.float16):
         check(block, x, fused=False)
