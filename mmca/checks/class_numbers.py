@@ -32,7 +32,7 @@ _APART = (
 # Heads that tell something else, such as edges from the rest.
 _OTHER_HEADS = ('STDCHead', 'MultiTaskHead', 'VPDDepthHead')
 # Datasets whose classes are those of several heads, or more than are looked for.
-OTHER_DATASETS = (
+_OTHER_DATASETS = (
     'CocoPanopticDataset',
     'ADE20KPanopticDataset',
     'ReIDDataset',
@@ -53,10 +53,7 @@ def class_number_problems(cfg: Config, loaders: Sequence[str]) -> list[str]:
     heads = dict(_heads(cfg, model, 'model'))
     found: dict[tuple[str, int, str], list[str]] = {}
     problems = []
-    for loader, leaf in config_datasets(cfg, loaders):
-        kind = class_of(cfg, leaf, DATASETS)
-        if not has_metainfo(kind) or kind.__name__ in OTHER_DATASETS:
-            continue
+    for loader, leaf, kind in class_datasets(cfg, loaders):
         try:
             names, given = class_names(kind, leaf)
         except ValueError as error:
@@ -115,6 +112,14 @@ def _fits(head: Mapping, number: int) -> bool:
     losses = losses if isinstance(losses, (list, tuple)) else [losses]
     sigmoid = any(loss.get('use_sigmoid') for loss in losses)
     return (outputs, number) == (1, 2) and sigmoid
+
+
+def class_datasets(cfg: Config, loaders: Sequence[str]) -> Iterator[tuple[str, dict, type]]:
+    """Datasets of a run whose classes one list names: dataloader, config and class of each."""
+    for loader, leaf in config_datasets(cfg, loaders):
+        kind = class_of(cfg, leaf, DATASETS)
+        if has_metainfo(kind) and kind.__name__ not in _OTHER_DATASETS:
+            yield loader, leaf, kind
 
 
 def has_metainfo(kind: type | None) -> bool:

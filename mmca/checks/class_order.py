@@ -3,13 +3,9 @@
 from collections.abc import Sequence
 
 from mmengine.config import Config
-from mmengine.registry import DATASETS
 
-from mmca.config_walk import config_datasets
-
-from .built import class_of
 from .class_names import class_names
-from .class_numbers import OTHER_DATASETS, has_metainfo
+from .class_numbers import class_datasets
 
 
 def class_order_problems(cfg: Config, loaders: Sequence[str]) -> list[str]:
@@ -22,10 +18,7 @@ def class_order_problems(cfg: Config, loaders: Sequence[str]) -> list[str]:
         return []
     first: tuple[str, Sequence[str]] | None = None
     problems = []
-    for loader, leaf in config_datasets(cfg, loaders):
-        kind = class_of(cfg, leaf, DATASETS)
-        if not has_metainfo(kind) or kind.__name__ in OTHER_DATASETS:
-            continue
+    for loader, leaf, kind in class_datasets(cfg, loaders):
         try:
             names, _ = class_names(kind, leaf)
         except ValueError:  # another check says why

@@ -40,19 +40,10 @@ class ExportedModel(BaseModel):
     def test_step(self, data: dict) -> list:
         """Predictions for a batch of images as a test pipeline packs them: (3, H, W), uint8."""
         images = [_fit(one, self.network) for one in data['inputs']]
-        samples, known = data['data_samples'], self.network.metadata
-        places = range(len(images))
-        step = 1 if len({one.shape for one in images}) > 1 else len(images)
-        step = step if known.dynamic else known.batch
-        for start in places[::step]:
-            batch = images[start : start + step]
-            # A fixed batch is filled up.
-            filled = batch if known.dynamic else batch + batch[-1:] * (step - len(batch))
-            found = self.network(np.stack(filled))
-            for i, sample in enumerate(samples[start : start + step]):
-                one = {name: values[i] for name, values in found.items()}
-                _PUT[known.task](sample, one, filled[i].shape[:2])
-        return samples
+        put = _PUT[self.network.metadata.task]
+        for sample, found, image in zip(data['data_samples'], self.network.each(images), images):
+            put(sample, found, image.shape[:2])
+        return data['data_samples']
 
 
 def _fit(image: torch.Tensor, network: ExportedNetwork) -> np.ndarray:

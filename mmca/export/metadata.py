@@ -68,12 +68,16 @@ class ExportMetadata:
         return json.dumps(asdict(self), indent=2)
 
     @classmethod
-    def from_json(cls, text: str, source: str | Path) -> 'ExportMetadata':
+    def from_json(cls, text: str | None, source: str | Path) -> 'ExportMetadata':
         """Read what :meth:`to_json` wrote.
 
         Raises:
-            UserError: If it is something else; ``source`` is named in the message.
+            UserError: If it is something else, or None; ``source`` is named in the message.
         """
+        if text is None:
+            raise UserError(
+                f'{source}: was not written by tools/export.py, it has no metadata of mmca'
+            )
         try:
             entries = json.loads(text)
             names = {entry.name for entry in fields(cls)}

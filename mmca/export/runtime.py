@@ -1,6 +1,6 @@
 """Running exported files, whatever their format."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +56,26 @@ class ExportedNetwork:
                 f'{height}x{width}: {" ".join(str(error).split())}'
             ) from error
         return self._named(dict(zip(self.metadata.output_names, outputs)))
+
+    def each(self, images: Sequence[np.ndarray]) -> list[dict[str, np.ndarray]]:
+        """Run the network on any number of images, as many at once as the file takes.
+
+        A fixed batch is filled up; where sizes are free, images that differ in it go one by one.
+
+        Args:
+            images (Sequence[np.ndarray]): (H, W, 3) each, otherwise as in a call.
+
+        Returns:
+            list[dict[str, np.ndarray]]: What a call gives, of each image.
+        """
+        step = len(images) if len({image.shape for image in images}) == 1 else 1
+        step = step if self.metadata.dynamic else self.metadata.batch
+        found = []
+        for start in range(0, len(images), step):
+            batch = list(images[start : start + step])
+            outputs = self(np.stack(batch + batch[-1:] * (step - len(batch))))
+            found += [{name: v[i] for name, v in outputs.items()} for i in range(len(batch))]
+        return found
 
     def _check(self, images: np.ndarray) -> None:
         known = self.metadata

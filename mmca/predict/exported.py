@@ -44,16 +44,8 @@ class ExportedFile(Network):
 
     def predict(self, batch: Sequence[Prepared]) -> list[Prediction]:
         """Run the file on images of one shape, as many at once as it takes."""
-        known, images = self.exported.metadata, [prepared.data for prepared in batch]
-        step = len(images) if known.dynamic else known.batch
-        images += images[-1:] * (-len(images) % step)  # a fixed batch is filled up
-        chunks = [np.stack(images[at : at + step]) for at in range(0, len(images), step)]
-        found = [
-            {name: values[number] for name, values in outputs.items()}
-            for outputs in map(self.exported, chunks)
-            for number in range(step)
-        ]
-        return [self._read(one, prepared) for one, prepared in zip(found, batch, strict=False)]
+        found = self.exported.each([prepared.data for prepared in batch])
+        return [self._read(one, prepared) for one, prepared in zip(found, batch, strict=True)]
 
     def _read(self, found: dict[str, np.ndarray], prepared: Prepared) -> Prediction:
         if self.task == 'classification':

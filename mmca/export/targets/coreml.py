@@ -57,10 +57,7 @@ def metadata_of(path: Path) -> ExportMetadata:
         model = coreml.models.MLModel(str(path), skip_model_load=True)
     except Exception as error:  # of several kinds
         raise UserError(f'{path}: Core ML cannot read it ({error})') from error
-    text = model.user_defined_metadata.get(KEY)
-    if text is None:
-        raise UserError(f'{path}: was not written by tools/export.py, it has no metadata of mmca')
-    return ExportMetadata.from_json(text, path)
+    return ExportMetadata.from_json(model.user_defined_metadata.get(KEY), path)
 
 
 def open_file(

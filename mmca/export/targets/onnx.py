@@ -90,10 +90,7 @@ def _session(path: Path, threads: int | None):
 
 
 def _metadata(session, path: Path) -> ExportMetadata:
-    text = session.get_modelmeta().custom_metadata_map.get(KEY)
-    if text is None:
-        raise UserError(f'{path}: was not written by tools/export.py, it has no metadata of mmca')
-    return ExportMetadata.from_json(text, path)
+    return ExportMetadata.from_json(session.get_modelmeta().custom_metadata_map.get(KEY), path)
 
 
 def open_file(

@@ -51,9 +51,9 @@ def _read(path: Path):
 def metadata_of(path: Path) -> ExportMetadata:
     """What a file says of itself."""
     model = _read(path)[1]
-    if not model.has_rt_info([KEY, 'metadata']):
-        raise UserError(f'{path}: was not written by tools/export.py, it has no metadata of mmca')
-    return ExportMetadata.from_json(model.get_rt_info([KEY, 'metadata']).astype(str), path)
+    place = [KEY, 'metadata']
+    text = model.get_rt_info(place).astype(str) if model.has_rt_info(place) else None
+    return ExportMetadata.from_json(text, path)
 
 
 def open_file(
