@@ -14,6 +14,12 @@ from mmengine.registry import Registry  # noqa: E402
 
 MODELS = Registry('model', parent=root.MODELS, scope='mmca', locations=['mmca.models'])
 HOOKS = Registry('hook', parent=root.HOOKS, scope='mmca', locations=['mmca.engine.hooks'])
+OPTIM_WRAPPERS = Registry(
+    'optimizer wrapper',
+    parent=root.OPTIM_WRAPPERS,
+    scope='mmca',
+    locations=['mmca.engine.optim_wrapper'],
+)
 TRANSFORMS = Registry(
     'transform',
     parent=root.TRANSFORMS,

@@ -10,6 +10,8 @@ import os
 import sys
 from pathlib import Path
 
+from mmca.engine.arguments import add_speed_arguments, speed_options
+
 
 def checkpoint_of(text: str) -> tuple[str, Path]:
     name, separator, path = text.partition('=')
@@ -63,7 +65,7 @@ def parse_args() -> argparse.Namespace:
     run.add_argument('--launcher', choices=['none', 'pytorch', 'slurm'], default='none')
     run.add_argument('--gpus', type=count, default=1, help='processes, with --launcher pytorch')
     run.add_argument('--partition', help='with --launcher slurm')
-    run.add_argument('--amp', action='store_true', help='mixed precision, as in tools/train.py')
+    add_speed_arguments(run)
     run.add_argument('--auto-scale-lr', action='store_true', help='as in tools/train.py')
 
     report = commands.add_parser('report', parents=[shared], help='write TABLE.md and a chart')
@@ -90,10 +92,9 @@ def settings_of(args: argparse.Namespace):
         launcher=args.launcher,
         gpus=args.gpus,
         partition=args.partition or '',
-        train_options=tuple(
-            option
-            for option, wanted in (('--amp', args.amp), ('--auto-scale-lr', args.auto_scale_lr))
-            if wanted
+        train_options=(
+            *speed_options(args),
+            *(['--auto-scale-lr'] if args.auto_scale_lr else []),
         ),
     )
 

@@ -2,7 +2,7 @@
 
 import argparse
 
-from mmca.engine.arguments import add_common_arguments
+from mmca.engine.arguments import add_common_arguments, add_speed_arguments
 from mmca.errors import told_to_the_user
 
 
@@ -16,9 +16,7 @@ def parse_args() -> argparse.Namespace:
         const='auto',
         help='go on from this checkpoint; without a path, from the newest in the work dir',
     )
-    parser.add_argument(
-        '--amp', action='store_true', help='automatic mixed precision (needs a GPU)'
-    )
+    add_speed_arguments(parser)
     parser.add_argument(
         '--auto-scale-lr', action='store_true', help='scale the lr with the total batch size'
     )

@@ -26,3 +26,25 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     )
     # torch.distributed.launch passes it; torchrun sets the variable.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+
+
+def add_speed_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add to a parser what makes a training faster."""
+    parser.add_argument(
+        '--amp', action='store_true', help='automatic mixed precision in float16 (needs a GPU)'
+    )
+    parser.add_argument(
+        '--amp-bfloat16',
+        action='store_true',
+        help='automatic mixed precision in bfloat16, on a GPU or a CPU that computes in it',
+    )
+    parser.add_argument(
+        '--channels-last', action='store_true', help='lay out weights and features as NHWC'
+    )
+
+
+def speed_options(args: argparse.Namespace) -> tuple[str, ...]:
+    """The options of :func:`add_speed_arguments` that were given, for another command."""
+    given = vars(args)
+    names = ('amp', 'amp_bfloat16', 'channels_last')
+    return tuple(f'--{name.replace("_", "-")}' for name in names if given[name])

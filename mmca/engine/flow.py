@@ -19,6 +19,7 @@ from .options import (
     draw_pictures,
     scale_learning_rate,
     use_amp,
+    use_channels_last,
     write_metrics,
 )
 from .resume import choose_start
@@ -34,8 +35,10 @@ def train(args: argparse.Namespace) -> None:
     prepare_libraries()
     cfg = read_config(args)
     choose_start(cfg, args.resume)
-    if args.amp:
-        use_amp(cfg)
+    if args.amp or args.amp_bfloat16:
+        use_amp(cfg, 'bfloat16' if args.amp_bfloat16 else 'float16')
+    if args.channels_last:
+        use_channels_last(cfg)
     if args.auto_scale_lr:
         scale_learning_rate(cfg)
     check_input(cfg, ['train_dataloader', 'val_dataloader'])

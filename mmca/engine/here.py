@@ -88,10 +88,12 @@ def _do_without_gpu(cfg: Config) -> str:
     if cfg.pop('sync_bn', None):
         dropped.append('batch norm is not synchronised')
     if type_name(cfg.get('optim_wrapper') or {}) == 'AmpOptimWrapper':
-        cfg.optim_wrapper.type = 'OptimWrapper'
+        low = cfg.optim_wrapper.get('dtype') in ('bfloat16', torch.bfloat16)
+        cfg.optim_wrapper.type = 'mmca.BFloat16OptimWrapper' if low else 'OptimWrapper'
         for key in ('loss_scale', 'dtype', 'use_fsdp'):
             cfg.optim_wrapper.pop(key, None)
-        dropped.append('precision is float32 (no AMP)')
+        if not low:
+            dropped.append('precision is float32 (no AMP: --amp-bfloat16 works on a CPU)')
     if cfg.launcher != 'none':
         cfg.merge_from_dict({'env_cfg.dist_cfg.backend': 'gloo'})
         if not cfg.get('model_wrapper_cfg'):

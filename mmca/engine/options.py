@@ -17,10 +17,17 @@ from mmca.errors import UserError
 from mmca.files import write_atomic
 
 
-def use_amp(cfg: Config) -> None:
-    """Train in mixed precision."""
+def use_amp(cfg: Config, dtype: str) -> None:
+    """Train in mixed precision, with ``'float16'`` or ``'bfloat16'``."""
     cfg.optim_wrapper.type = 'AmpOptimWrapper'
     cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+    if dtype != 'float16':  # the optimizer wrapper's own default on a GPU
+        cfg.optim_wrapper.dtype = dtype
+
+
+def use_channels_last(cfg: Config) -> None:
+    """Train with weights and features laid out as NHWC."""
+    cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type='mmca.ChannelsLastHook')]
 
 
 def scale_learning_rate(cfg: Config) -> None:

@@ -94,7 +94,10 @@ def test_a_run_without_a_gpu_says_once_what_it_dropped(tiny_config, tmp_path):
     options = ['--cfg-options', 'train_cfg.max_iters=2']
     outcome = run_tool('train', tiny_config, '--work-dir', tmp_path, '--amp', *options)
     assert outcome.code == 0, outcome.output
-    note = 'No GPU found: batch norm is not synchronised, precision is float32 (no AMP).'
+    note = (
+        'No GPU found: batch norm is not synchronised, precision is float32 (no AMP: '
+        '--amp-bfloat16 works on a CPU).'
+    )
     assert outcome.output.count('No GPU found') == 1
     assert note in outcome.output
     [log] = tmp_path.glob('*/*.log')
