@@ -26,9 +26,7 @@ def test_bfloat16_in_channels_last_trains_what_float32_trains(tiny_config, tmp_p
     settings += [f'model.backbone.attention={kind}']
     losses = {}
     for name, options in (('plain', []), ('fast', ['--amp-bfloat16', '--channels-last'])):
-        outcome = run_tool(
-            'train', tiny_config, '--work-dir', tmp_path / name, *options, *settings
-        )
+        outcome = run_tool('train', tiny_config, '--work-dir', tmp_path / name, *options, *settings)
         assert outcome.code == 0, outcome.output
         losses[name] = [record['loss'] for record in scalars(tmp_path / name) if 'loss' in record]
         weights = load_file(tmp_path / name / 'iter_3.pth')['state_dict']
