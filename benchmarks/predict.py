@@ -18,7 +18,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('network', nargs='+', help='CONFIG CHECKPOINT, or EXPORTED')
     parser.add_argument('--images', required=True, help='folder of images')
     parser.add_argument('--rounds', type=int, default=5, help='how often each runs')
-    parser.add_argument('--batch-size', type=int, default=8, help='of the tool (default: 8)')
+    parser.add_argument('--batch-size', type=int, help='of the tool (default: its own)')
     return parser.parse_args()
 
 

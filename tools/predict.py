@@ -45,8 +45,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--batch-size',
         type=count,
-        default=8,
-        help='most pictures of one size that the network gets together (default: 8)',
+        help='most pictures of one size that the network gets together (default: 8; with a '
+        'checkpoint on the CPU, where several are looked at side by side, 1)',
     )
     parser.add_argument(
         '--max-megapixels',

@@ -1,7 +1,7 @@
 """What a :class:`Predictor` asks of a network, trained or exported."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,6 +37,10 @@ class Network(ABC):
         loader (LoadImageFromFile): Reads an image file as the test of the config does.
         attentions (dict[str, nn.Module]): Its attentions in their order, by name; those of an
             exported file cannot be reached.
+        calls (int): How many calls of :meth:`predict` fill the machine, each from a thread of its
+            own that has called ``begin_thread``.
+        begin_thread (Callable[[], None] | None): What such a thread calls first, if anything.
+        batch_size (int): How many images a call best gets.
     """
 
     name: str
@@ -45,6 +49,9 @@ class Network(ABC):
     palette: tuple[tuple[int, int, int], ...]
     loader: LoadImageFromFile
     attentions: dict[str, nn.Module]
+    calls: int = 1
+    batch_size: int = 8
+    begin_thread: Callable[[], None] | None = None
 
     @abstractmethod
     def prepare(self, image: np.ndarray) -> Prepared:

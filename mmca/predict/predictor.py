@@ -55,7 +55,8 @@ class Predictor:
         checkpoint (str | Path | None): The weights of the config; an exported file has its own.
         device (str | None): Where to compute; default: the first GPU if there is one. An exported
             file computes where its runtime does.
-        batch_size (int): Most images of one size that go through the network together.
+        batch_size (int | None): Most images of one size that go through the network together;
+            default: what is fast, 1 with a checkpoint on the CPU and else 8.
         max_pixels (int): Most pixels, height times width, that the network gets at once. What the
             test pipeline makes larger than that is reduced before, and its result enlarged.
 
@@ -74,14 +75,14 @@ class Predictor:
         network: str | Path,
         checkpoint: str | Path | None = None,
         device: str | None = None,
-        batch_size: int = 8,
+        batch_size: int | None = None,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
         self.network = _open(network, checkpoint, device)
         self.task, self.classes = self.network.task, self.network.classes
         self.palette = self.network.palette
-        self.batch_size, self.max_pixels = batch_size, max_pixels
-        self._lock = threading.Lock()
+        self.batch_size, self.max_pixels = batch_size or self.network.batch_size, max_pixels
+        self._calls = threading.BoundedSemaphore(self.network.calls)
 
     def __call__(
         self, images: str | Path | np.ndarray | Sequence[str | Path | np.ndarray]
@@ -135,8 +136,8 @@ class Predictor:
         return Item(image, prepared)
 
     def predict(self, items: Sequence[Item]) -> list[Prediction]:
-        """Run the network on images that are prepared and of one shape; one call at a time."""
-        with self._lock:
+        """Run the network on images that are prepared and of one shape."""
+        with self._calls:
             predictions = self.network.predict([item.prepared for item in items])
         return [
             for_original(prediction, item.shape, item.original)

@@ -70,7 +70,17 @@ class TrainedNetwork(Network):
         self.palette = complete_palette(palette, len(self.classes))
         _load(self.model, loaded, str(checkpoint))
         self.attentions = attention_layers(self.model)
-        self.model.to(device or ('cuda' if torch.cuda.is_available() else 'cpu')).eval()
+        device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
+        self.model.to(device).eval()
+        if device.type == 'cpu':
+            # Pictures side by side, a thread each, need no waiting for each other; and the maps of
+            # several pictures together are so large that the C library returns them to the kernel.
+            self.calls, self.batch_size = torch.get_num_threads(), 1
+
+    def begin_thread(self) -> None:
+        """Compute with one thread where several compute side by side."""
+        if self.calls > 1:
+            torch.set_num_threads(1)
 
     def prepare(self, image: np.ndarray) -> Prepared:
         """Run the test pipeline on an image as the loader gives it."""

@@ -109,7 +109,11 @@ def test_files_and_arrays_alone_and_in_batches_give_the_same(segmenter, scenes):
 
 def test_large_pictures_are_reduced_for_the_network_alone(trained, tiny_config, scenes):
     limited = mmca.Predictor(
-        tiny_config, trained.work_dir / 'iter_12.pth', device='cpu', max_pixels=64 * 64
+        tiny_config,
+        trained.work_dir / 'iter_12.pth',
+        device='cpu',
+        batch_size=8,
+        max_pixels=64 * 64,
     )
     large = np.repeat(np.repeat(limited.read(scenes[0]), 5, axis=0), 4, axis=1)
     item = limited.prepare(large)
