@@ -54,6 +54,11 @@ def _head_problems(cfg: Config, loaders: Sequence[str]) -> Iterator[str]:
     """What a classifier's head would measure, or learn, and cannot: told by its own options."""
     model = cfg.get('model') or {}
     head = model.get('head')
+    if type_name(model) == 'ImageClassifier' and head is None and 'train_dataloader' in loaders:
+        yield (
+            'model.head is not set, and a classifier learns by it: set '
+            "model.head=dict(type='LinearClsHead', num_classes=..., in_channels=...)"
+        )
     classes = head.get('num_classes') if isinstance(head, Mapping) else None
     if 'train_dataloader' not in loaders or not isinstance(classes, int):
         return

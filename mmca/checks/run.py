@@ -15,6 +15,7 @@ from .masks import mask_problems
 from .metrics import metric_problems
 from .paths import missing_paths
 from .pipelines import pipeline_problems
+from .repeated_images import warn_of_repeated_images
 from .segmentation_files import missing_segmentation_files
 from .shared_data import warn_of_shared_data
 
@@ -34,6 +35,7 @@ CHECKS: dict[str, Callable[[Config, Sequence[str]], list[str]]] = {
     'masks': mask_problems,
     'boxes': malformed_boxes,
     'shared_data': warn_of_shared_data,
+    'repeated_images': warn_of_repeated_images,
 }
 
 

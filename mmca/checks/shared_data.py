@@ -13,7 +13,7 @@ from mmca.config_walk import config_datasets
 
 from .built import is_local
 
-_COMPARED = 100_000_000  # bytes; longer files are taken by their names
+COMPARED = 100_000_000  # bytes; longer files are taken by their names
 # What the libraries call the folder of the images.
 _IMAGE_FOLDERS = ('img', 'img_path', 'sub_data_root')
 
@@ -52,7 +52,7 @@ def warn_of_shared_data(cfg: Config, loaders: Sequence[str]) -> list[str]:
 
 def _sources(cfg: Config, loader: str) -> Iterator[tuple[object, str]]:
     """(what tells one dataset from another, its file or folder) for each with labels."""
-    for dataset, path in _read_whole(cfg, loader):
+    for dataset, path in datasets_read_whole(cfg, loader):
         prefixes = dataset.get('data_prefix') or {}
         prefixes = list(prefixes.values()) if isinstance(prefixes, Mapping) else [prefixes]
         # Of which images: lists of several datasets may hold the same names.
@@ -65,7 +65,7 @@ def _sources(cfg: Config, loader: str) -> Iterator[tuple[object, str]]:
             yield folders, folders[0]
 
 
-def _read_whole(cfg: Config, loader: str) -> Iterator[tuple[Mapping, Path | None]]:
+def datasets_read_whole(cfg: Config, loader: str) -> Iterator[tuple[Mapping, Path | None]]:
     """(config, file of annotations or list) of the datasets that are here, and read as a whole."""
     for _, dataset in config_datasets(cfg, [loader]):
         root, file = dataset.get('data_root') or '', dataset.get('ann_file') or ''
@@ -77,8 +77,8 @@ def _read_whole(cfg: Config, loader: str) -> Iterator[tuple[Mapping, Path | None
 def _images(cfg: Config, loader: str) -> set[str]:
     """Paths of the images that the lists and files of a loader name."""
     found = set()
-    for dataset, path in _read_whole(cfg, loader):
-        if path is None or path.stat().st_size > _COMPARED:
+    for dataset, path in datasets_read_whole(cfg, loader):
+        if path is None or path.stat().st_size > COMPARED:
             continue
         prefix = dataset.get('data_prefix') or ''
         if isinstance(prefix, Mapping):
@@ -91,9 +91,14 @@ def _images(cfg: Config, loader: str) -> set[str]:
     return found
 
 
+def names_in_json(path: Path) -> list[str]:
+    """Names of the images in a file in COCO's format."""
+    return [image['file_name'] for image in json.loads(path.read_bytes())['images']]
+
+
 def _names(path: Path) -> list[str]:
     if path.suffix == '.json':
-        return [image['file_name'] for image in json.loads(path.read_bytes())['images']]
+        return names_in_json(path)
     lines = [line.strip() for line in path.read_text(encoding='utf-8').splitlines()]
     # mmpretrain's have a label behind the name.
     labelled = all(line.rpartition(' ')[2].isdecimal() and ' ' in line for line in lines if line)
@@ -102,6 +107,6 @@ def _names(path: Path) -> list[str]:
 
 def _content(path: Path) -> str:
     """A digest of a file."""
-    if path.stat().st_size > _COMPARED:
+    if path.stat().st_size > COMPARED:
         return os.path.realpath(path)
     return hashlib.sha256(path.read_bytes()).hexdigest()

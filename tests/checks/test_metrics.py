@@ -267,3 +267,14 @@ def test_options_of_a_classifier_that_need_the_number_of_classes():
     assert problem.startswith('data_preprocessor.num_classes=None, by which images are mixed')
     cfg.model.data_preprocessor.num_classes = 3
     assert metric_problems(cfg, TRAIN) == []
+
+
+@pytest.mark.input_fault(
+    'Configs', 'a classifier without a head', 'refused for a training, with the setting'
+)
+def test_a_classifier_without_a_head():
+    cfg = config('mbv2ca_sample')
+    cfg.model.head = None
+    (problem,) = metric_problems(cfg, TRAIN)
+    assert problem.startswith('model.head is not set, and a classifier learns by it')
+    assert metric_problems(cfg, ['test_dataloader']) == []
