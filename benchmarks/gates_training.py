@@ -198,8 +198,11 @@ def gates_seen(model: nn.Module) -> Iterator[list[Tensor]]:
     """Within, the gates (N, C, L) of each layer, L its rows or columns, as they are computed."""
     seen: list[Tensor] = []
 
-    def look(layer: nn.Module, inputs: tuple, output: Tensor) -> None:
-        seen.append(output.detach().float().sigmoid().flatten(2))
+    def look(layer: nn.Conv2d, inputs: tuple[Tensor], output: Tensor) -> None:
+        # As the kernels compute them: bfloat16 around 2 would round small movements away.
+        with torch.no_grad(), torch.autocast('cpu', enabled=False):
+            gates = functional.conv2d(inputs[0].float(), layer.weight, layer.bias).sigmoid()
+        seen.append(gates.flatten(2))
 
     hooks = [layer.register_forward_hook(look) for layer in gate_layers(model)]
     try:
