@@ -55,6 +55,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--iterations', type=count, default=[250, 400], **both)
     parser.add_argument('--lr', type=float, default=[0.02, 0.1], **both)
     parser.add_argument('--widths', type=float, default=[1.0, 0.5], **both)
+    parser.add_argument('--parts', nargs='+', choices=list(VARIANTS), default=list(VARIANTS))
     parser.add_argument('--seeds', type=count, default=3)
     parser.add_argument('--train', type=count, default=8000, help='pictures of train/')
     parser.add_argument('--test', type=count, default=2000, help='pictures of test/')
@@ -75,7 +76,7 @@ def parse_args() -> argparse.Namespace:
 
 def settings_of(args: argparse.Namespace) -> dict:
     """What the trainings depend on, but for the number of seeds: later seeds can be added."""
-    others = ('data', 'weights', 'seeds', 'out', 'chart', 'show')
+    others = ('data', 'weights', 'parts', 'seeds', 'out', 'chart', 'show')
     return {name: value for name, value in vars(args).items() if name not in others}
 
 
@@ -121,6 +122,8 @@ def measure(args: argparse.Namespace) -> dict:
     # Seed by seed, so that what is there after an interruption compares all variants.
     for seed in range(args.seeds):
         for i, (part, variants) in enumerate(VARIANTS.items()):
+            if part not in args.parts:
+                continue
             settings = Settings(args.widths[i], args.iterations[i], args.lr[i], *shared)
             for name, options in variants.items():
                 runs = results['runs'].setdefault(part, {}).setdefault(name, {})
@@ -157,25 +160,38 @@ def spread(values: list[float]) -> str:
     return f'{statistics.mean(values):.2f}{deviation}'
 
 
-def accuracy_table(part: str, runs: dict) -> str:
-    """Test accuracy and final loss: mean and standard deviation; paired differences."""
+def late_loss(run: dict) -> float:
+    """Mean training loss of the last quarter of the records, which single batches sway less."""
+    losses = run['records']['loss']
+    return statistics.mean(losses[-max(1, len(losses) // 4) :])
+
+
+MEASURES = {
+    'test accuracy (%)': lambda run: run['test_accuracy'],
+    'training loss, last quarter': late_loss,
+}
+
+
+def result_table(part: str, runs: dict) -> str:
+    """Mean and standard deviation of each measure, and its paired differences."""
     from report import table
 
-    found = {
-        name: {seed: run['test_accuracy'] for seed, run in seeds.items()}
-        for name, seeds in runs.items()
-    }
-    reference = REFERENCE[part]
-    header = [TITLES[part], 'test accuracy (%)', 'minus none', f'minus {reference}', 'last loss']
-    rows = []
-    for name, values in found.items():
-        losses = [run['records']['loss'][-1] for run in runs[name].values()]
-        differences = [
-            '' if name == base or base not in found else paired(values, found[base])
-            for base in ('none', reference)
-        ]
-        rows.append([name, spread(list(values.values())), *differences, spread(losses)])
-    return table(header, rows)
+    bases = ('none', REFERENCE[part])
+    rows = {name: [name] for name in runs}
+    for measure in MEASURES.values():
+        found = {
+            name: {seed: measure(run) for seed, run in seeds.items()}
+            for name, seeds in runs.items()
+        }
+        for name, values in found.items():
+            rows[name].append(spread(list(values.values())))
+            rows[name] += [
+                '' if name == base or base not in found else paired(values, found[base])
+                for base in bases
+            ]
+    differences = [f'minus {base}' for base in bases]
+    header = [cell for title in MEASURES for cell in (title, *differences)]
+    return table([TITLES[part], *header], list(rows.values()))
 
 
 def mean_of(runs: dict, key: str) -> tuple[list[float], list[float]]:
@@ -250,7 +266,7 @@ def main() -> None:
     args = parse_args()
     results = json.loads(args.out.read_text()) if args.show else measure(args)
     for part, runs in results['runs'].items():
-        print(f'{accuracy_table(part, runs)}\n\n{course_table(part, runs)}\n')
+        print(f'{result_table(part, runs)}\n\n{course_table(part, runs)}\n')
     starts = [
         run['start_differs_by']
         for runs in results['runs'].values()
