@@ -16,6 +16,7 @@ from .misfits import misfits_told
 from .options import (
     check_folders,
     check_out,
+    class_metrics,
     draw_pictures,
     scale_learning_rate,
     use_amp,
@@ -76,5 +77,5 @@ def test(args: argparse.Namespace) -> None:
         runner = Runner.from_cfg(as_run_here(cfg, augmented=args.tta), given=cfg)
         metrics = runner.test()
     if args.out:
-        write_metrics(metrics, args.out)
+        write_metrics(metrics | class_metrics(runner.test_evaluator), args.out)
     leave()

@@ -39,6 +39,7 @@ def as_run_here(cfg: Config, augmented: bool = False) -> Config:
     here = copy.deepcopy(cfg)
     _name_files_in_errors(here)
     _keep_folders_of_pictures(here)
+    _keep_classes_of_metrics(here)
     notes = [do_without_truth(here), _evaluation_note(here)]
     if augmented:
         _augment_test(here)
@@ -70,6 +71,15 @@ def _keep_folders_of_pictures(cfg: Config) -> None:
     if hook and (hook.get('draw') or hook.get('enable')):
         wrapped = dict(type='mmca.FolderwiseVisualizationHook', drawing=hook)
         cfg.default_hooks.visualization = wrapped
+
+
+def _keep_classes_of_metrics(cfg: Config) -> None:
+    """Measure IoU by mmca's metric, whose figures of each class ``--out`` writes."""
+    for metric in config_metrics(cfg, ['test_evaluator']):
+        library = library_of(metric) or cfg.get('default_scope')
+        if type_name(metric) == 'IoUMetric' and library == 'mmseg':
+            importlib.import_module('mmca.evaluation.iou_metric')
+            metric['type'] = 'mmca.IoUMetric'
 
 
 def _augment_test(cfg: Config) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dist import is_main_process
+from mmengine.evaluator import Evaluator
 
 from mmca.config_walk import library_of
 from mmca.errors import UserError
@@ -97,6 +98,12 @@ def check_out(out: str) -> None:
             f'--out {out}: metrics are written as JSON; name a .json. Predictions are written by '
             'test_evaluator=dict(type="mmengine.DumpResults", out_file_path="FILE.pkl")'
         )
+
+
+def class_metrics(evaluator: Evaluator) -> dict[str, float]:
+    """Figures of each class, of the metrics that keep them."""
+    kept = [getattr(metric, 'per_class', {}) for metric in evaluator.metrics]
+    return {name: value for figures in kept for name, value in figures.items()}
 
 
 def write_metrics(metrics: dict, out: str) -> None:

@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmengine.config import Config
-from mmengine.registry import DATASETS, MODELS, DefaultScope
+from mmengine.registry import DATASETS, DefaultScope
 from torch import Tensor, nn
 
-from mmca.checkpoint import first_meta, load_file, require_match, state_dict_of
+from mmca.checkpoint import first_meta, load_file
 from mmca.config_walk import config_datasets, leaf_transforms, loading_of
 from mmca.errors import UserError
 from mmca.export.metadata import ExportMetadata
 from mmca.export.resizing import resizing_of
+from mmca.models.trained import build_trained
 from mmca.version import __version__
 
 TASKS = {'mmpretrain': 'classification', 'mmseg': 'segmentation', 'mmdet': 'detection'}
@@ -87,23 +88,15 @@ def load_model(cfg: Config, checkpoint: str | Path) -> LoadedModel:
         raise UserError(
             f'{cfg.filename}: needs a model and default_scope = one of {", ".join(TASKS)}'
         )
-    settings = dict(cfg.model)
-    if cfg.get('data_preprocessor'):
-        settings.setdefault('data_preprocessor', cfg.data_preprocessor)
-    with DefaultScope.overwrite_default_scope(cfg.default_scope):
-        # Not mmpretrain's or mmseg's own registry: the model may be of another library.
-        with MODELS.switch_scope_and_registry(None) as registry:
-            model = registry.build(settings)
-        content = load_file(checkpoint)
-        classes, palette = classes_of(cfg, content)
-    weights = state_dict_of(content, str(checkpoint), own=model.state_dict())
+    content = load_file(checkpoint)
     remedy = f'Give one that was trained with {Path(cfg.filename or "this config").name}.'
-    require_match(weights, model, f'Checkpoint {checkpoint}', remedy)
-    model.load_state_dict(weights)
+    model = build_trained(cfg, cfg.default_scope, content, f'Checkpoint {checkpoint}', remedy)
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        classes, palette = classes_of(cfg, content)
     if not isinstance(palette, (list, tuple)) or len(palette) != len(classes):
         palette = ()
     palette = tuple(tuple(map(int, colour)) for colour in palette)
-    return LoadedModel(model.eval(), cfg, task, classes, palette)
+    return LoadedModel(model, cfg, task, classes, palette)
 
 
 def classes_of(cfg: Config, checkpoint: Mapping) -> tuple[tuple[str, ...], Any]:

@@ -9,23 +9,20 @@ import torch
 from mmcv.transforms import Compose
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
-from mmengine.model import revert_sync_batchnorm
-from mmengine.registry import MODELS, DefaultScope
-from torch import nn
+from mmengine.registry import DefaultScope
 
-from mmca.checkpoint import load_file, require_match, state_dict_of
+from mmca.checkpoint import load_file
 from mmca.config_walk import leaf_datasets, library_of, loading_of, type_name
 from mmca.datasets.transforms import LoadImageFromFile
 from mmca.errors import UserError
-from mmca.export.model import classes_of
+from mmca.export.model import TASKS, classes_of
 from mmca.export.targets import TARGETS
+from mmca.models.trained import build_trained
 
 from .colours import complete_palette
 from .gates import attention_layers
 from .network import Network, Prepared
 from .predictions import Classification, Detections, Prediction, Segmentation
-
-TASKS = {'mmseg': 'segmentation', 'mmdet': 'detection', 'mmpretrain': 'classification'}
 
 
 class TrainedNetwork(Network):
@@ -60,18 +57,18 @@ class TrainedNetwork(Network):
             )
         self.name, self.task = Path(config).name, TASKS[scope]
         loaded = load_file(checkpoint)
+        remedy = 'Give a checkpoint of this config.'
+        self.model = build_trained(cfg, scope, loaded, str(checkpoint), remedy)
         with DefaultScope.overwrite_default_scope(scope):
-            self.model = revert_sync_batchnorm(MODELS.build(cfg.model))
             first, rest = _test_pipeline(cfg, config)
             self._pipeline = Compose(rest)
             self.classes, palette = classes_of(cfg, loaded)
         self._to_float32 = first.pop('to_float32', False)
         self.loader = LoadImageFromFile(**first)
         self.palette = complete_palette(palette, len(self.classes))
-        _load(self.model, loaded, str(checkpoint))
         self.attentions = attention_layers(self.model)
         device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
-        self.model.to(device).eval()
+        self.model.to(device)
         if device.type == 'cpu':
             # Pictures side by side, a thread each, need no waiting for each other; and the maps of
             # several pictures together are so large that the C library returns them to the kernel.
@@ -123,9 +120,3 @@ def _test_pipeline(cfg: Config, config: str | Path) -> tuple[dict, list[dict]]:
     options = {key: value for key, value in first.items() if key != 'type'} | loading_of([first])
     rest = [t for t in others if not type_name(t).startswith(('Load', 'FilterAnnotations'))]
     return options, rest
-
-
-def _load(model: nn.Module, loaded: dict, source: str) -> None:
-    weights = state_dict_of(loaded, source, own=model.state_dict())
-    require_match(weights, model, source, 'Give a checkpoint of this config.')
-    model.load_state_dict(weights)

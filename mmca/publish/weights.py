@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import torch
 from mmengine.config import Config
-from mmengine.registry import MODELS, DefaultScope
 from torch import Tensor
 
-from mmca.checkpoint import load_file, require_match, safetensors_for, state_dict_of
+from mmca.checkpoint import load_file, safetensors_for
 from mmca.errors import UserError
 from mmca.files import write_atomic
+from mmca.models.trained import build_trained
 from mmca.reproduce import records
 from mmca.reproduce.settings import config_path
 from mmca.tables import find_row
@@ -67,11 +67,10 @@ def publish(record_file: Path, checkpoint: Path, out: Path, index: Path) -> File
             f'{record["checkpoint"]} of that run'
         )
     cfg = Config.fromfile(config_path(record['config']))
-    with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
-        model = MODELS.build(cfg.model)
-    weights = state_dict_of(loaded, str(checkpoint), own=model.state_dict())
-    require_match(weights, model, str(checkpoint), 'Give the checkpoint of this config.')
-    weights = halved({key: tensor.contiguous() for key, tensor in weights.items()})
+    remedy = 'Give the checkpoint of this config.'
+    model = build_trained(cfg, cfg.get('default_scope'), loaded, str(checkpoint), remedy)
+    weights = {key: tensor.contiguous() for key, tensor in model.state_dict().items()}
+    weights = halved(weights)
     if infinite := [key for key, tensor in weights.items() if not _is_finite(tensor)]:
         raise UserError(f'{checkpoint}: {infinite[0]} is not finite in float16')
 

@@ -1,4 +1,4 @@
-"""The chart of a report: attention on x, metric on y, published and ours side by side."""
+"""The charts of a report: each row's metric, published and ours, and the validations before."""
 
 from pathlib import Path
 
@@ -47,4 +47,32 @@ def draw_chart(table: str, entries: list, settings: Settings, out: Path) -> None
         axes.set_ylim((low + high - _LEAST_SPAN) / 2, (low + high + _LEAST_SPAN) / 2)
     axes.grid(axis='y', alpha=0.3)
     axes.legend()
+    save_figure(figure, out)
+
+
+def draw_curves(entries: list, out: Path) -> None:
+    """Validations against the step: thin the seeds, thick their mean.
+
+    Args:
+        entries (list): Entries of :mod:`mmca.reproduce.report`.
+        out (Path): PNG to write.
+    """
+    figure, axes = plt.subplots(figsize=(7, 4.5), layout='constrained')
+    backbones = {entry.row.backbone for entry in entries}
+    for number, entry in enumerate(entries):
+        curves = [run['curve'] for run in entry.runs.values() if run.get('curve')]
+        if not curves:
+            continue
+        color, row = f'C{number % 10}', entry.row
+        name = row.attention if len(backbones) == 1 else f'{row.backbone}, {row.attention}'
+        for curve in curves:
+            axes.plot(*zip(*curve, strict=True), color=color, linewidth=0.7, alpha=0.4)
+        # Steps that every seed has: an interrupted run may lack one.
+        shared = sorted(set.intersection(*({step for step, _ in curve} for curve in curves)))
+        means = [sum(dict(curve)[step] for curve in curves) / len(curves) for step in shared]
+        axes.plot(shared, means, color=color, marker='.', label=f'{name} ({len(curves)})')
+    metric = entries[0].row.metric
+    axes.set(xlabel='step', ylabel=f'validation {metric.long_name} (%)')
+    axes.grid(alpha=0.3)
+    axes.legend(title='attention (seeds)')
     save_figure(figure, out)

@@ -17,6 +17,7 @@ from mmca.tables import Row, UnknownRowError, find_run, runs
 from mmca.tables.render import figures, filled_columns, markdown_table
 
 from . import records
+from .compare import comparison
 from .settings import Settings, config_path
 
 
@@ -124,12 +125,20 @@ def render(table: str, entries: list[Entry], settings: Settings) -> str:
             f'pretraining to test, not how good the attention is.** {intro}'
         )
     chart = f'\n![Attention and {metric}]({table}.png)\n' if any(e.values for e in entries) else ''
+    if _has_curves(entries):
+        chart += f'\n![Validation {metric} while training]({table}_curves.png)\n'
+    if compared := comparison(entries):
+        chart += f'\n{compared}'
     return (
         f'{title}\n\n{intro} {conclusion(entries)}\n\n{text}\n{chart}\n'
         f'{_machines(entries)}'
         f'Made by `{settings.run_command(table)}`; a link leads to the record of '
         'the run: config, commit, checkpoint, libraries, machine, seed.\n'
     )
+
+
+def _has_curves(entries: list[Entry]) -> bool:
+    return any(run.get('curve') for entry in entries for run in entry.runs.values())
 
 
 def _sizes(entries: list[Entry]) -> str:
@@ -161,8 +170,10 @@ def write_report(table: str, settings: Settings) -> Path:
     entries = entries_of(table, settings)
     text = render(table, entries, settings)
     if any(entry.values for entry in entries):
-        from .chart import draw_chart
+        from .chart import draw_chart, draw_curves
 
         draw_chart(table, entries, settings, out.with_suffix('.png'))
+        if _has_curves(entries):
+            draw_curves(entries, out.with_name(f'{table}_curves.png'))
     write_atomic(out, text.encode())
     return out

@@ -203,6 +203,7 @@ class Evaluate(Step):
             'metric': row.metric.name,
             'value': row.metric.percent(metrics),
             'metrics': metrics,
+            'curve': self._curve(),
             'checkpoint': self.training.checkpoint().name,
             'checkpoint_sha256': records.file_hash(self.training.checkpoint()),
             'tested_with': records.source_state(),
@@ -210,6 +211,15 @@ class Evaluate(Step):
             'finished': time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime()),
         }
         records.write_json(settings.record(row.config, self.training.seed), record)
+
+    def _curve(self) -> list[list[float]]:
+        """(step, metric in percent) of the validations while it was trained."""
+        metric = self.training.row.metric
+        try:
+            scalars = read_scalars(self.training.work_dir)
+        except FileNotFoundError:
+            return []
+        return [[s['step'], metric.percent(s)] for s in scalars if metric.key in s]
 
 
 def launch(

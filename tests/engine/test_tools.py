@@ -128,6 +128,12 @@ def test_testing_reproduces_the_validation_and_draws_each_picture(
     # Training ended with the validation of these weights.
     assert f'mIoU: {metrics["mIoU"]:.4f}' in trained.output
     assert 0 < metrics['mIoU'] <= 100
+    by_class = [value for name, value in metrics.items() if name.startswith('IoU.')]
+    known = [value for value in by_class if value is not None]
+    assert len(by_class) == 21 and sum(known) / len(known) == pytest.approx(
+        metrics['mIoU'], abs=0.01
+    )
+    assert 'IoU.' not in trained.output
 
     names = (sample_voc / 'ImageSets' / 'Segmentation' / 'val.txt').read_text().split()
     pictures = sorted(drawn.rglob('*.png'))

@@ -65,3 +65,15 @@ def test_own_classes_in_vocs_layout_keep_their_names(capsys):
     assert evaluate(VOCMetric(), many)['pascal_voc/mAP'] == evaluate(VOCMetric())['pascal_voc/mAP']
     written = ''.join(capsys.readouterr())
     assert '| kind 19 |' in written and 'aeroplane' not in written
+
+
+def test_keeps_the_average_precision_of_each_class():
+    metric = VOCMetric()
+    metrics = evaluate(metric)
+    # The dog's wrong detection scores less than its right one, the cat has a right one alone.
+    assert metric.per_class == {'AP.cat': 100, 'AP.dog': 100}
+    assert metrics['pascal_voc/mAP'] == 1
+    few = VOCMetric(iou_thrs=[0.5, 0.9])
+    few.dataset_meta = dict(classes=(*CLASSES, 'cow'), dataset_type='VOC2007')
+    evaluate(few, (*CLASSES, 'cow'))
+    assert list(few.per_class) == ['AP.cat', 'AP.dog', 'AP.cow'] and few.per_class['AP.cow'] == 0

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mmengine.config import Config
 from PIL import Image
 
 import mmca
@@ -78,7 +79,8 @@ def test_boxes_are_those_of_mmdet(trained_detector, scenes):
         np.testing.assert_array_equal(ours.labels, theirs['labels'])
 
 
-def test_scores_are_those_of_mmpretrain(trained_classifier):
+@pytest.mark.parametrize('preprocessor', ['in the model', 'in the config'])
+def test_scores_are_those_of_mmpretrain(trained_classifier, tmp_path, preprocessor):
     from mmengine.registry import init_default_scope
     from mmpretrain import ImageClassificationInferencer
 
@@ -86,6 +88,10 @@ def test_scores_are_those_of_mmpretrain(trained_classifier):
     checkpoint = checkpoint_of(trained_classifier)
     images = sorted(map(str, (trained_classifier.config.parent / 'images').rglob('*.png')))[:3]
     config = str(trained_classifier.config)
+    if preprocessor == 'in the config':  # as mmpretrain's own configs have it
+        cfg = Config.fromfile(config)
+        cfg.data_preprocessor = cfg.model.pop('data_preprocessor')
+        cfg.dump(config := str(tmp_path / 'top.py'))
     inferencer = ImageClassificationInferencer(config, str(checkpoint), device='cpu')
     predictor = mmca.Predictor(config, checkpoint, device='cpu')
     for ours, theirs in zip(predictor(images), inferencer(images), strict=True):

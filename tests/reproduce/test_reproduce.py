@@ -182,6 +182,8 @@ def test_killed_run_goes_on_and_reports(sample_voc, tmp_path):
 
     record = json.loads((tmp_path / 'results/runs/deeplabv3_mbv2_camvid_seed_0.json').read_text())
     assert record['value'] == round(record['metrics']['mIoU'], 2)
+    assert record['curve'] and record['curve'][-1][0] == 12
+    assert '(camvid_deeplabv3_curves.png)' in (tmp_path / 'results/camvid_deeplabv3.md').read_text()
     assert record['checkpoint_sha256'] == records.file_hash(work / 'iter_12.pth')
     assert record['parts'] == 2 and record['seed'] == 0 and len(record['config_sha256']) == 64
     assert re.fullmatch('[0-9a-f]{40}|None', str(record['source']['commit']))
