@@ -19,7 +19,7 @@ from mmca.checkpoint import CheckpointError, attention_of, require_match
 from mmca.models.backbones.residual_block import ResidualBlock
 
 # Where the sigmoid of an inserted gate starts: at a half, of which the product and the inverse are
-# exact. docs/pretrained.md says what speaks for it and against it; nothing is measured.
+# exact, and gates move most. docs/pretrained.md has what speaks against it, and what is measured.
 GATE_BIAS = 0.0
 
 
