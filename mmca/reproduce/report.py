@@ -132,13 +132,22 @@ def render(table: str, entries: list[Entry], settings: Settings) -> str:
     return (
         f'{title}\n\n{intro} {conclusion(entries)}\n\n{text}\n{chart}\n'
         f'{_machines(entries)}'
-        f'Made by `{settings.run_command(table)}`; a link leads to the record of '
-        'the run: config, commit, checkpoint, libraries, machine, seed.\n'
+        f'Made by `{settings.run_command(table)}{_options(entries)}`; a link leads to the record '
+        'of the run: config, commit, checkpoint, libraries, machine, seed.\n'
     )
 
 
 def _has_curves(entries: list[Entry]) -> bool:
     return any(run.get('curve') for entry in entries for run in entry.runs.values())
+
+
+def _options(entries: list[Entry]) -> str:
+    """Seeds and further options with which all runs were made."""
+    seeds = max((len(entry.runs) for entry in entries), default=0)
+    given = {tuple(run.get('train_options', ())) for e in entries for run in e.runs.values()}
+    words = [f'--seeds {seeds}'] if seeds > 1 else []
+    words += given.pop() if len(given) == 1 else ()
+    return ''.join(f' {word}' for word in words)
 
 
 def _sizes(entries: list[Entry]) -> str:

@@ -4,7 +4,8 @@ import pytest
 
 from mmca.reproduce.chart import draw_curves
 from mmca.reproduce.compare import comparison, difference
-from mmca.reproduce.report import Entry
+from mmca.reproduce.report import Entry, render
+from mmca.reproduce.settings import Settings
 from mmca.tables import find_run
 
 
@@ -63,3 +64,15 @@ def test_curves_of_runs_that_were_interrupted_are_drawn(tmp_path):
     out = tmp_path / 'curves.png'
     draw_curves(entries(none=[(40, 1.0), (42, 2.0)], ca=[(41, 3.0)]), out)
     assert out.stat().st_size > 5000
+
+
+def test_a_report_names_the_options_of_its_runs():
+    found = entries(none=[(40, 1.0), (42, 2.0)])
+    for run in found[0].runs.values():
+        run['train_options'] = ['--amp-bfloat16', '--channels-last']
+        run |= dict(machine=dict(cpu='a CPU', threads=1), versions=dict(torch='2'))
+    command = 'python tools/reproduce.py run camvid_deeplabv3 --seeds 2'
+    text = render('camvid_deeplabv3', found, Settings())
+    assert f'Made by `{command} --amp-bfloat16 --channels-last`' in text
+    found[0].runs[0]['train_options'] = []
+    assert f'Made by `{command}`' in render('camvid_deeplabv3', found, Settings())

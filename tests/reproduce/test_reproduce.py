@@ -184,6 +184,10 @@ def test_killed_run_goes_on_and_reports(sample_voc, tmp_path):
     assert record['value'] == round(record['metrics']['mIoU'], 2)
     assert record['curve'] and record['curve'][-1][0] == 12
     assert '(camvid_deeplabv3_curves.png)' in (tmp_path / 'results/camvid_deeplabv3.md').read_text()
+    assert (
+        'Made by `python tools/reproduce.py run camvid_deeplabv3`'
+        in (tmp_path / 'results/camvid_deeplabv3.md').read_text()
+    )
     assert record['checkpoint_sha256'] == records.file_hash(work / 'iter_12.pth')
     assert record['parts'] == 2 and record['seed'] == 0 and len(record['config_sha256']) == 64
     assert re.fullmatch('[0-9a-f]{40}|None', str(record['source']['commit']))
