@@ -21,8 +21,9 @@ _START_OF_SCAN, _END_OF_IMAGE = b'\xff\xda', b'\xff\xd9'  # JPEG
 class LoadImageFromFile(_LoadImageFromFile):
     """mmcv's LoadImageFromFile for every kind of image, with errors that name the file.
 
-    Decoding is Pillow's: OpenCV fills the rest of a truncated JPEG with grey and goes on. With
-    ``imdecode_backend='cv2'`` it is OpenCV's, except for images that OpenCV cannot read.
+    Pixels are Pillow's. A JPEG in colour is decoded by OpenCV all the same, which has the very
+    same ones in half the time, but would fill the rest of a truncated file with grey and go on:
+    that is refused here. With ``imdecode_backend='cv2'`` OpenCV decodes all that it can read.
     :func:`mmca.images.colours.to_array` says what becomes of each mode. Options are mmcv's. A
     picture that its dataset has decoded, ``packed_img`` of :class:`mmca.PackedFolder`, is taken.
 
@@ -57,19 +58,28 @@ class LoadImageFromFile(_LoadImageFromFile):
 
     def _read(self, path: str) -> bytes:
         if self.file_client_args is None:
-            return fileio.get(path, backend_args=self.backend_args)
-        return fileio.FileClient.infer_client(self.file_client_args, path).get(path)
+            content = fileio.get(path, backend_args=self.backend_args)
+        else:
+            content = fileio.FileClient.infer_client(self.file_client_args, path).get(path)
+        return bytes(content)  # some backends give a memoryview
 
     def _decode(self, path: str, content: bytes) -> np.ndarray:
         if self.imdecode_backend in _OTHERS:
             return mmcv.imfrombytes(content, flag=self.color_type, backend=self.imdecode_backend)
         with open_image(path, content) as image:
-            if self.imdecode_backend == 'cv2' and _is_for_opencv(image):
+            if self._is_for_opencv(image):
                 _refuse_cut_off_jpeg(image, content)
                 array = mmcv.imfrombytes(content, flag=self.color_type, backend='cv2')
                 if array is not None:
                     return array
             return to_array(image, path, self.color_type)
+
+    def _is_for_opencv(self, image: Image.Image) -> bool:
+        if self.imdecode_backend != 'cv2':
+            is_same = image.format == 'JPEG' and image.mode == 'RGB'
+            return is_same and self.color_type == 'color'
+        # OpenCV multiplies the colours of TIFF by their alpha.
+        return image.mode in _EIGHT_BIT and (image.format != 'TIFF' or 'A' not in image.mode)
 
 
 def _start(backend: str) -> None:
@@ -86,12 +96,9 @@ def _start(backend: str) -> None:
         mmcv.image.io.imread_backend = former
 
 
-def _is_for_opencv(image: Image.Image) -> bool:
-    # OpenCV multiplies the colours of TIFF by their alpha.
-    return image.mode in _EIGHT_BIT and (image.format != 'TIFF' or 'A' not in image.mode)
-
-
 def _refuse_cut_off_jpeg(image: Image.Image, content: bytes) -> None:
+    if image.format != 'JPEG' or content.endswith(_END_OF_IMAGE):
+        return
     # Neither marker is ever among the coded pixels.
-    if image.format == 'JPEG' and content.rfind(_END_OF_IMAGE) < content.rfind(_START_OF_SCAN):
+    if content.rfind(_END_OF_IMAGE) < content.rfind(_START_OF_SCAN):
         raise OSError('image file is truncated')

@@ -1,5 +1,7 @@
 """Parts of resized and rotated images, made without the rest of them."""
 
+import math
+
 import cv2
 import numpy as np
 
@@ -15,7 +17,7 @@ def planar(image: np.ndarray) -> np.ndarray:
     The libraries' packing, which transposes, then copies nothing.
     """
     planes = np.empty((3, *image.shape[:2]), image.dtype)
-    cv2.mixChannels([image], list(planes), [0, 0, 1, 1, 2, 2])
+    cv2.split(image, list(planes))
     return planes.transpose(1, 2, 0)
 
 
@@ -90,13 +92,11 @@ def _source_range(length: int, resized: int, first: int, last: int) -> tuple[int
     """Where to begin in the result, what to resize of the source, and the factor."""
     step = length / resized
     # Enlarged, the first pixels of a part would look at one before it.
-    latest = max(first - int(np.ceil(max(0.5 / step - 0.5, 0))), 0)
-    places = np.arange(latest + 1) * step
-    whole = np.rint(places)
-    begin = int(np.flatnonzero(np.abs(places - whole) <= _TOLERANCE)[-1])
-    start = int(whole[begin])
+    latest = max(first - math.ceil(max(0.5 / step - 0.5, 0)), 0)
+    begin = next(i for i in range(latest, -1, -1) if abs(i * step - round(i * step)) <= _TOLERANCE)
+    start = round(begin * step)
     # Interpolation looks at one pixel more.
-    end = min(start + int(np.ceil((last - begin) * step)) + 1, length)
+    end = min(start + math.ceil((last - begin) * step) + 1, length)
     return begin, slice(start, end), resized / length
 
 
