@@ -83,7 +83,7 @@ setup(
         'Topic :: Scientific/Engineering :: Artificial Intelligence',
     ],
     packages=find_packages(include=['mmca', 'mmca.*']),
-    package_data={'mmca': ['tables/*.csv', 'ops/cpp/*']},
+    package_data={'mmca': ['tables/*.csv', 'ops/cpp/*', 'export/custom_operator/*.cpp']},
     python_requires='>=3.10',
     # The OpenMMLab libraries come under two names each (mmengine or onedl-mmengine, ...), which
     # install the same modules: requiring one would overwrite the other. So the stack is an extra,

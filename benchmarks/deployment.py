@@ -24,7 +24,7 @@ from report import machine
 
 from mmca.errors import told_to_the_user
 from mmca.export import load_exported
-from mmca.export.forms import Form, form_for
+from mmca.export.forms import OPERATOR, Form, form_for
 from mmca.export.model import TASKS, LoadedModel
 from mmca.export.network import ExportNetwork
 from mmca.export.targets import TARGETS, target_module
@@ -41,6 +41,8 @@ NETWORKS = {
 
 
 def form_named(text: str) -> Form:
+    if text == 'operator':
+        return OPERATOR
     pooling, gates, *rest = text.split('/')
     return Form(pooling, gates, aligned=rest == ['aligned'])
 
@@ -60,7 +62,8 @@ def parse_args() -> argparse.Namespace:
         type=form_named,
         default=[],
         metavar='POOLING/GATES[/aligned]',
-        help='compare coordinate attention in these forms of mmca/export/forms.py, not attentions',
+        help='compare coordinate attention in these forms of mmca/export/forms.py, and as the '
+        'operator (operator), not attentions',
     )
     parser.add_argument('--files', type=Path, required=True, help='folder of the exported files')
     parser.add_argument('--write-only', action='store_true', help='make the files, measure nothing')

@@ -42,6 +42,11 @@ def parse_args() -> argparse.Namespace:
         help='leave normalisation and order of channels out of the file',
     )
     parser.add_argument(
+        '--custom-operator',
+        action='store_true',
+        help='coordinate attention as one operator, which is compiled where the file runs (ONNX)',
+    )
+    parser.add_argument(
         '--images', help="folder of images to compare on; default: the config's test set"
     )
     parser.add_argument('--threads', type=count, help='threads of the runtime in the comparison')

@@ -9,9 +9,12 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import Function
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from mmca.errors import UserError
+from mmca.ops.cpp_kernels import has_standard_layers
 from mmca.ops.layer import AttentionLayers
 
 # ONNX Runtime's convolutions keep so many channels together at most (AVX-512; 8 with AVX2).
@@ -22,8 +25,9 @@ class Form(NamedTuple):
     """How an attention is written.
 
     Attributes:
-        pooling: ``'windows'`` of the map's size, written into the graph as numbers; or ``'means'``,
-            which have no size in them.
+        pooling: ``'windows'`` of the map's size, written into the graph as numbers; ``'means'``,
+            which have no size in them; or ``'operator'``: the whole attention is one node, see
+            :mod:`mmca.export.custom_operator`.
         gates: How they meet the map: ``'in_turn'``; ``'multiplied'`` with each other before; or
             ``'spread'`` to the map's size, so that nothing is broadcast. That has a size in it.
         aligned: Whether the features between are filled up to whole blocks of channels.
@@ -51,6 +55,49 @@ def form_for(target: str, fixed: bool) -> Form:
     # Compared in these two alone.
     gates = 'multiplied' if target in ('onnx', 'openvino') else 'in_turn'
     return Form('windows' if fixed else 'means', gates)
+
+
+OPERATOR = Form('operator', 'operator')
+
+
+def _is_one_node(layers: AttentionLayers) -> bool:
+    return has_standard_layers(layers) and layers.bn1.running_mean is not None
+
+
+class _OneNode(Function):
+    """``mmca.CoordinateAttention`` of ONNX; in PyTorch a stand-in of its shape, for tracing."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, *weights: Tensor) -> Tensor:
+        return x.clone()
+
+    @staticmethod
+    def symbolic(g, x, *weights):
+        return g.op('mmca::CoordinateAttention', x, *weights, block_i=1).setType(x.type())
+
+
+class AttentionNode(nn.Module):
+    """Coordinate attention as one node of the graph. It computes nothing in PyTorch.
+
+    Args:
+        layers (AttentionLayers): Both axes, h-swish, sigmoids and a batch norm that is fixed.
+    """
+
+    @torch.no_grad()
+    def __init__(self, layers: AttentionLayers) -> None:
+        super().__init__()
+        shared = fuse_conv_bn_eval(layers.conv1, layers.bn1)
+        self.weights = nn.ParameterList()
+        spare = -shared.in_channels % BLOCK
+        self.weights += [F.pad(shared.weight[:, :, 0, 0], (0, spare)), shared.bias]
+        for conv in (layers.conv_h, layers.conv_w):
+            self.weights += [
+                F.pad(conv.weight[:, :, 0, 0].T, (0, spare)),
+                F.pad(conv.bias, (0, spare)),
+            ]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _OneNode.apply(x, *self.weights)
 
 
 @torch.no_grad()
@@ -122,6 +169,9 @@ def put_forms(network: nn.Module, form: Form) -> nn.Module:
     """Put each coordinate attention within ``network`` into the form that is exported.
 
     Returns the network, whose attentions have been replaced, in evaluation mode.
+
+    Raises:
+        UserError: If the form is one node, and there is no attention that the node computes.
     """
     found = [
         (parent, name, child)
@@ -129,8 +179,14 @@ def put_forms(network: nn.Module, form: Form) -> nn.Module:
         for name, child in parent.named_children()
         if isinstance(child, AttentionLayers)
     ]
+    if form == OPERATOR and not (found and all(map(_is_one_node, (row[2] for row in found)))):
+        raise UserError(
+            '--custom-operator: the operator is coordinate attention with both axes, h-swish, '
+            'sigmoids and batch norm; the network has none, or another one'
+        )
     for parent, name, child in found:
-        setattr(parent, name, AttentionForm(child, form))
+        made = AttentionNode(child) if form == OPERATOR else AttentionForm(child, form)
+        setattr(parent, name, made)
     return network.eval()  # in which blocks look again at what they may run as one
 
 

@@ -73,7 +73,7 @@ class ExportNetwork(nn.Module):
     ) -> None:
         super().__init__()
         loaded = loaded._replace(model=put_forms(copy.deepcopy(loaded.model), form))
-        self.layout = layout
+        self.layout, self.form = layout, form
         self.before = nn.Identity()
         if preprocessing:
             self.before = folded_preprocessing(*loaded.normalisation())

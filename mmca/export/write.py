@@ -39,6 +39,8 @@ def export(args: argparse.Namespace) -> None:
     if args.int8 and not hasattr(target, 'quantise'):
         able = [name for name in TARGETS if hasattr(target_module(name), 'quantise')]
         raise UserError(f'--int8: files for {", ".join(able)} are quantised, not for {args.to}')
+    if args.custom_operator and (args.to != 'onnx' or args.int8):
+        raise UserError('--custom-operator: files for onnx have the operator, without --int8')
     prepare_libraries()
     loaded = load_model(read_config(args), args.checkpoint)
     paths = paths_in(args.images, PROOF_IMAGES) if args.images else None
@@ -69,7 +71,7 @@ def _prepared(
     preprocessing = not args.no_preprocessing
     layout = target.LAYOUT if preprocessing else 'NCHW'
     fixed = not args.dynamic
-    form = forms.form_for(args.to, fixed)
+    form = forms.OPERATOR if args.custom_operator else forms.form_for(args.to, fixed)
     network = ExportNetwork(loaded, form, layout, preprocessing, fixed, target.LAST_STEP)
     metadata = loaded.metadata(
         target=args.to,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mmca.errors import UserError
+from mmca.export import custom_operator
 from mmca.export.metadata import KEY, ExportMetadata
 from mmca.export.targets import require
 
@@ -31,6 +32,8 @@ def write(network: ExportNetwork, metadata: ExportMetadata, path: Path) -> list[
     """Write an ONNX file, with the metadata in it."""
     import torch
 
+    from mmca.export.forms import OPERATOR
+
     onnx = require('onnx', 'onnx')
     names = [metadata.input_name, *metadata.output_names]
     axes = {}
@@ -42,9 +45,10 @@ def write(network: ExportNetwork, metadata: ExportMetadata, path: Path) -> list[
             axes[names[1]].update({1: 'height', 2: 'width'})
     # The exporter that traces: the other one writes the traced sizes of poolings into the graph
     # without a word, and is not in older releases.
-    traced = (
-        {'dynamo': False} if 'dynamo' in inspect.signature(torch.onnx.export).parameters else {}
-    )
+    is_choosable = 'dynamo' in inspect.signature(torch.onnx.export).parameters
+    options = {'dynamo': False} if is_choosable else {}
+    if network.form == OPERATOR:
+        options['custom_opsets'] = {custom_operator.DOMAIN: 1}
     example = network.example(metadata.size, metadata.batch)
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
@@ -56,7 +60,7 @@ def write(network: ExportNetwork, metadata: ExportMetadata, path: Path) -> list[
             output_names=names[1:],
             dynamic_axes=axes,
             opset_version=OPSET,
-            **traced,
+            **options,
         )
     model = onnx.load(str(path))
     add_metadata(model, metadata)
@@ -74,7 +78,12 @@ def add_metadata(model, metadata: ExportMetadata) -> None:
 
 def metadata_of(path: Path) -> ExportMetadata:
     """What a file says of itself."""
-    return _metadata(_session(path, None), path)
+    if custom_operator.is_used(path.read_bytes()):  # no session before there is the operator
+        properties = require('onnx', 'onnx').load(str(path)).metadata_props
+        text = next((entry.value for entry in properties if entry.key == KEY), None)
+        return ExportMetadata.from_json(text, path)
+    session = _session(path, None)
+    return ExportMetadata.from_json(session.get_modelmeta().custom_metadata_map.get(KEY), path)
 
 
 def _session(path: Path, threads: int | None):
@@ -84,13 +93,13 @@ def _session(path: Path, threads: int | None):
     if threads:
         options.intra_op_num_threads = threads
     try:
+        if custom_operator.is_used(content := path.read_bytes()):
+            return custom_operator.open_session(content, threads)
         return runtime.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
+    except UserError:
+        raise
     except Exception as error:  # of its own kinds, all derived from RuntimeError or not
         raise UserError(f'{path}: ONNX Runtime cannot read it ({error})') from error
-
-
-def _metadata(session, path: Path) -> ExportMetadata:
-    return ExportMetadata.from_json(session.get_modelmeta().custom_metadata_map.get(KEY), path)
 
 
 def open_file(
