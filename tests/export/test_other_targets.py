@@ -94,14 +94,17 @@ def test_openvino_has_eight_bits_outside_attentions(cases, tmp_path):
 
 
 @pytest.mark.parametrize(
-    'target, ending, reason',
+    'task, target, ending, reason',
     [
-        ('litert', 'tflite', 'plans one size'),
-        ('coreml', 'mlpackage', 'its issues 2037 and 2159 are open'),
+        ('classification', 'litert', 'tflite', 'plans one size'),
+        ('classification', 'coreml', 'mlpackage', 'its issues 2037 and 2159 are open'),
+        ('detection', 'ncnn', 'ncnn.param', 'an operator that ncnn does not have'),
     ],
 )
-def test_free_sizes_are_refused_where_a_runtime_has_none(cases, tmp_path, target, ending, reason):
-    case = cases['classification']
+def test_free_sizes_are_refused_where_a_runtime_has_none(
+    cases, tmp_path, task, target, ending, reason
+):
+    case = cases[task]
     where = ['--to', target, '--out', tmp_path / f'net.{ending}', '--images', case.images]
     outcome = run_tool('export', case.config, case.checkpoint, *where, '--dynamic')
     assert outcome.code == 1 and reason in outcome.output and '--size H W' in outcome.output

@@ -50,10 +50,20 @@ def write(network: ExportNetwork, metadata: ExportMetadata, path: Path) -> list[
         program = torch.export.export(
             network, (network.example(metadata.size, 1),), dynamic_shapes=shapes
         )
+        pooling = torch.ops.aten.adaptive_max_pool2d.default  # CBAM's, which is not in Core ATen
+        if any(node.target is pooling for node in program.graph.nodes):
+            program = program.run_decompositions({pooling: _global_max_pool})
         edge = exir.to_edge_transform_and_lower(program, partitioner=[xnnpack.XnnpackPartitioner()])
         path.write_bytes(edge.to_executorch().buffer)
     write_atomic(path_beside(path), metadata.to_json().encode())
     return [path, path_beside(path)]
+
+
+def _global_max_pool(x, output_size):
+    if any(side != 1 for side in output_size):
+        raise UserError(f'ExecuTorch has no adaptive max pooling to {list(output_size)}')
+    values = x.amax(dim=(2, 3), keepdim=True)
+    return values, values.long()  # nobody asks where they are
 
 
 metadata_of = read_beside

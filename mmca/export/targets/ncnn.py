@@ -30,6 +30,11 @@ def write(network: ExportNetwork, metadata: ExportMetadata, path: Path) -> list[
     """Write ``.ncnn.param`` and, beside it, ``.ncnn.bin`` and the metadata."""
     import torch
 
+    if metadata.dynamic and metadata.task == 'detection':
+        raise UserError(
+            '--dynamic: pnnx writes the boxes of a detector of free sizes with an operator that '
+            'ncnn does not have; give --size H W'
+        )
     pnnx = require('pnnx', 'ncnn')
     height, width = metadata.size
     stem = path.name.removesuffix('.ncnn.param')
