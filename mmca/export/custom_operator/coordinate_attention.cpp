@@ -8,8 +8,9 @@
 //
 // Inputs, float32: x (N, C, H, W), w1 (M, C), b1 (M), wh (M, C), bh (C), ww (M, C), bw (C); in the
 // weights C is filled up with zeros to whole groups of 16.
-// Attribute: block, 1: x lies in memory as its shape says, 8 or 16: in the blocked layout of ONNX Runtime's convolutions, (N, C' / block, H, W, block), with C'
-// the channels filled up to whole blocks.
+// Attribute: block, 1: x lies in memory as its shape says, 8 or 16: in the blocked layout of ONNX
+// Runtime's convolutions, (N, C' / block, H, W, block), with C' the channels filled up to whole
+// blocks.
 
 #include <algorithm>
 #include <cstdint>
