@@ -52,6 +52,8 @@ def form_for(target: str, fixed: bool) -> Form:
     """
     if target == 'onnx' and fixed:
         return Form('windows', 'spread', aligned=True)
+    if target == 'executorch':  # which has no fast pooling over a whole side
+        return Form('means', 'in_turn')
     # Compared in these two alone.
     gates = 'multiplied' if target in ('onnx', 'openvino') else 'in_turn'
     return Form('windows' if fixed else 'means', gates)
