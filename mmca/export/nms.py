@@ -1,5 +1,9 @@
 """NMS for runtimes whose files come without."""
 
+import heapq
+from collections.abc import Iterator
+from itertools import islice
+
 import numpy as np
 
 
@@ -23,18 +27,13 @@ def suppress(
         dict[str, np.ndarray]: ``boxes`` (max_per_img, 4), ``scores`` and ``labels``
         (max_per_img,), with label -1 and zeros beyond the last detection.
     """
-    sides = boxes[:, 2:] - boxes[:, :2]
-    has_area = (sides > 0).all(axis=1)
-    found = []
-    for label in range(class_scores.shape[1]):
-        scores = class_scores[:, label]
-        candidates = np.flatnonzero((scores > score_thr) & has_area)
-        candidates = candidates[np.argsort(-scores[candidates], kind='stable')]
-        while len(candidates):
-            best, candidates = candidates[0], candidates[1:]
-            found.append((scores[best], label, best))
-            candidates = candidates[_iou(boxes[best], boxes[candidates]) <= iou_threshold]
-    found = sorted(found, key=lambda one: -one[0])[:max_per_img]
+    has_area = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+    rows = [
+        _left_of_class(boxes, scores, label, (scores > score_thr) & has_area, iou_threshold)
+        for label, scores in enumerate(class_scores.T)
+    ]
+    # Each class goes on only as long as its next box is among the best.
+    found = islice(heapq.merge(*rows, key=lambda one: -one[0]), max_per_img)
     out = {
         'boxes': np.zeros((max_per_img, 4), np.float32),
         'scores': np.zeros(max_per_img, np.float32),
@@ -44,6 +43,18 @@ def suppress(
         out['boxes'][place], out['scores'][place] = boxes[anchor], score
         out['labels'][place] = label
     return out
+
+
+def _left_of_class(
+    boxes: np.ndarray, scores: np.ndarray, label: int, chosen: np.ndarray, iou_threshold: float
+) -> Iterator[tuple[float, int, int]]:
+    """Score, label and index of the boxes of a class that are left, the best first."""
+    candidates = np.flatnonzero(chosen)
+    candidates = candidates[np.argsort(-scores[candidates], kind='stable')]
+    while len(candidates):
+        best, candidates = candidates[0], candidates[1:]
+        yield scores[best], label, best
+        candidates = candidates[_iou(boxes[best], boxes[candidates]) <= iou_threshold]
 
 
 def _iou(box: np.ndarray, others: np.ndarray) -> np.ndarray:
