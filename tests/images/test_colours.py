@@ -346,14 +346,3 @@ def test_an_image_that_is_cut_off_is_named_by_opencv_too(tmp_path, suffix, kept)
     with pytest.raises(BadImageError, match='cannot be decoded') as error:
         load(path, imdecode_backend='cv2')
     assert os.fspath(path) in str(error.value)
-
-
-@BACKENDS
-@pytest.mark.parametrize('subsampling', ['4:4:4', '4:2:2', '4:2:0'])
-@pytest.mark.parametrize('progressive', [False, True])
-def test_a_jpeg_has_the_pixels_of_pillow(tmp_path, backend, subsampling, progressive):
-    path = tmp_path / 'odd.jpg'
-    smooth = cv2.resize(COLOURS, (333, 257))
-    Image.fromarray(smooth).save(path, subsampling=subsampling, progressive=progressive)
-    expected = np.asarray(Image.open(path))[..., ::-1]
-    assert (load(path, imdecode_backend=backend) == expected).all()
